@@ -1,0 +1,173 @@
+// What shim/ and pyglue/ see of the runtime, and all they see.
+//
+// Unless a comment says otherwise a function returns a value >= 0, or -errno; it never touches errno.
+// Functions marked @parks may return on another OS thread than they were called on; on a platform
+// thread they block that thread instead, so a caller need not ask who it is, but the shim asks
+// anyway (can_park) where the libc function itself is the better choice for a platform thread.
+#pragma once
+
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <sys/uio.h>
+#include <time.h>
+
+namespace vt {
+
+// ---------------------------------------------------------------- life
+
+/// Reads the settings and checks this glibc. Idempotent; every interposed function may call it.
+/// Starts no thread and opens no ring. @thread any @signal safe after the first call
+void boot() noexcept;
+
+/// False: the settings or this glibc forbid virtual threads, and every shim body passes its call on to libc. @signal safe
+bool active() noexcept;
+
+/// True on a virtual thread that may park now (not in a vfork child, not inside the scheduler). @signal safe
+bool can_park() noexcept;
+
+/// True on a virtual thread, whether it may park or not. @signal safe
+bool on_vthread() noexcept;
+
+/// One line on stderr, prefixed "vtshim: ". printf subset: %s %d %u %lx %lu %ld. No allocation. @signal safe
+void complain(const char* format, ...) noexcept __attribute__((format(printf, 1, 2)));
+
+// ---------------------------------------------------------------- blocking behind the scheduler's back
+
+/// Runs `call(arg)` on an OS thread on which no other virtual thread waits, so that it may block for as
+/// long as it likes; on a platform thread it just calls. The call runs on the caller's own stack and
+/// thread area, so errno, `__thread` and exceptions' frames are the caller's. @parks
+void run_blocking(void (*call)(void*), void* arg);
+
+/// `blocking([&] { result = real(...); })`. @parks
+template <class F>
+inline void blocking(F&& f) {
+  run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f);
+}
+
+// ---------------------------------------------------------------- I/O (io/): only with can_park()
+// Semantics of the blocking call of the same name on this fd, whatever its O_NONBLOCK is: where the
+// program made the fd non-blocking, -EAGAIN comes back. SO_RCVTIMEO and SO_SNDTIMEO hold. All @parks.
+
+ssize_t io_read(int fd, void* buffer, size_t size) noexcept;
+ssize_t io_readv(int fd, const iovec* vector, int count) noexcept;
+ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept;
+/// `flags` as preadv2(2); offset -1 means the file position.
+ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept;
+ssize_t io_write(int fd, const void* buffer, size_t size) noexcept;
+ssize_t io_writev(int fd, const iovec* vector, int count) noexcept;
+ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcept;
+ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept;
+ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept;
+ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept;
+ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept;
+ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept;
+ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept;
+ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept;
+int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept;
+int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept;
+/// `timeout` is relative; null waits for ever. Not changed.
+int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept;
+int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept;
+int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept;
+int io_fsync(int fd, bool data_only) noexcept;
+ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept;
+/// wait4(2); usage may be null.
+pid_t io_wait4(pid_t pid, int* status, int options, struct rusage* usage) noexcept;
+int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusage* usage) noexcept;
+
+/// To be called when the program sets SO_RCVTIMEO or SO_SNDTIMEO on any socket: from then on the slow
+/// paths ask the kernel for both. Without it they save the syscall. @signal safe
+void io_note_timeout_option() noexcept;
+/// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
+void io_forget(int fd) noexcept;
+
+/// Sleeps until `deadline` on `clock` (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME). 0 or -EINVAL. @parks
+int sleep_until(clockid_t clock, const timespec& deadline) noexcept;
+/// Gives the carrier to the next runnable virtual thread; sched_yield(2) on a platform thread. @parks
+void yield() noexcept;
+
+// ---------------------------------------------------------------- threads (core/): results are 0 or -errno
+
+int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept;
+/// A pthread_t of ours? (A platform thread's goes to glibc.) @signal safe
+bool is_vthread(pthread_t thread) noexcept;
+/// `deadline` null waits for ever. -ETIMEDOUT, -EDEADLK, -EINVAL (detached, or another joins), -ESRCH. @parks @cancel
+int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec* deadline);
+int thread_try_join(pthread_t thread, void** result) noexcept;
+int thread_detach(pthread_t thread) noexcept;
+/// pthread_exit's value for the calling virtual thread, before glibc unwinds it.
+void thread_set_result(void* value) noexcept;
+/// pthread_exit of a platform thread is about to unwind it (the main thread's leaves the process running).
+void thread_platform_exits() noexcept;
+int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept;
+int thread_set_name(pthread_t thread, const char* name) noexcept;
+int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
+int thread_kill(pthread_t thread, int signal) noexcept;
+/// The calling virtual thread's mask; as pthread_sigmask(3). First form (DESIGN rule 17).
+int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
+int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept;
+int thread_set_affinity(size_t size, const cpu_set_t* set) noexcept;
+int thread_get_affinity(size_t size, cpu_set_t* set) noexcept;
+/// The virtual id of the calling virtual thread. @signal safe
+pid_t thread_id() noexcept;
+/// Records the destructor of a key that glibc created; null forgets it.
+void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept;
+void key_deleted(pthread_key_t key) noexcept;
+
+// ---------------------------------------------------------------- processes
+/// The OS-level signal mask of the calling thread becomes the virtual thread's, until `restore`:
+/// what exec and posix_spawn hand down must be the program's mask, not the carrier's.
+void mask_expose(sigset_t* saved) noexcept;
+void mask_restore(const sigset_t* saved) noexcept;
+/// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
+void vfork_enter() noexcept;
+void vfork_leave() noexcept;
+
+// ---------------------------------------------------------------- synchronization (sync/): 0 or -errno
+
+/// Process-shared, robust, priority-inheriting or -protecting: glibc's own functions serve it.
+bool mutex_is_foreign(const pthread_mutex_t* mutex) noexcept;
+int mutex_lock(pthread_mutex_t* mutex) noexcept;                       // @parks
+int mutex_trylock(pthread_mutex_t* mutex) noexcept;
+int mutex_timedlock(pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline) noexcept;  // @parks
+int mutex_unlock(pthread_mutex_t* mutex) noexcept;
+
+bool cond_is_foreign(const pthread_cond_t* cond) noexcept;
+/// The clock that pthread_condattr_setclock chose.
+clockid_t cond_clock(const pthread_cond_t* cond) noexcept;
+int cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline);  // @parks @cancel
+int cond_signal(pthread_cond_t* cond) noexcept;
+int cond_broadcast(pthread_cond_t* cond) noexcept;
+int cond_destroy(pthread_cond_t* cond) noexcept;
+
+bool sem_is_foreign(const sem_t* sem) noexcept;
+int sem_acquire(sem_t* sem, clockid_t clock, const timespec* deadline);  // @parks @cancel; -EINTR on a platform thread
+int sem_try(sem_t* sem) noexcept;
+int sem_release(sem_t* sem) noexcept;  // @signal safe
+
+bool rwlock_is_foreign(const pthread_rwlock_t* lock) noexcept;
+int rwlock_read(pthread_rwlock_t* lock, clockid_t clock, const timespec* deadline) noexcept;   // @parks
+int rwlock_write(pthread_rwlock_t* lock, clockid_t clock, const timespec* deadline) noexcept;  // @parks
+int rwlock_try_read(pthread_rwlock_t* lock) noexcept;
+int rwlock_try_write(pthread_rwlock_t* lock) noexcept;
+int rwlock_unlock(pthread_rwlock_t* lock) noexcept;
+
+bool barrier_is_foreign(const pthread_barrier_t* barrier) noexcept;
+int barrier_init(pthread_barrier_t* barrier, unsigned count) noexcept;
+int barrier_wait(pthread_barrier_t* barrier) noexcept;  // @parks; PTHREAD_BARRIER_SERIAL_THREAD (-1) once a round
+int barrier_destroy(pthread_barrier_t* barrier) noexcept;
+
+/// An address-keyed wait as futex(2) FUTEX_WAIT/WAKE on private memory: -EAGAIN if *word != expected.
+int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline) noexcept;  // @parks
+int futex_wake(const uint32_t* word, int count) noexcept;  // how many were woken
+
+}  // namespace vt

@@ -1,0 +1,131 @@
+#include "base/config.h"
+
+#include <string.h>
+
+#include "api.h"
+#include "base/log.h"
+
+namespace vt {
+
+Config config;
+
+namespace {
+
+struct Choice {
+  const char* word;
+  int value;
+};
+constexpr Choice kTls[] = {{"auto", (int)TlsBackend::kAuto}, {"arch_prctl", (int)TlsBackend::kArchPrctl},
+                           {"fsgsbase", (int)TlsBackend::kFsGsBase}, {nullptr, 0}};
+constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel::kWarn}, {"info", (int)LogLevel::kInfo},
+                           {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
+constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
+constexpr Choice kSteal[] = {{"auto", (int)StealPolicy::kAuto}, {"lazy", (int)StealPolicy::kLazy},
+                             {"quick", (int)StealPolicy::kQuick}, {nullptr, 0}};
+
+/// A number with an optional K, M or G (powers of 1024); the whole text must be used.
+bool parse_number(const char* text, uint64_t* value) noexcept {
+  uint64_t n = 0;
+  const char* p = text;
+  for (; *p >= '0' && *p <= '9'; ++p)
+    if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n)) return false;
+  if (p == text) return false;
+  unsigned shift = *p == 'K' || *p == 'k' ? 10 : *p == 'M' || *p == 'm' ? 20 : *p == 'G' || *p == 'g' ? 30 : 0;
+  if (shift) ++p;
+  if (*p || n > (UINT64_MAX >> shift)) return false;
+  *value = n << shift;
+  return true;
+}
+
+struct Setting {
+  const char* name;
+  const char* fallback;
+  const char* range;
+  const char* help;
+  uint64_t low, high;
+  const Choice* choices;  // null: a number, or text if high == 0
+  void (*apply)(uint64_t number, const char* text);
+};
+
+constexpr Setting kSettings[] = {
+    {"VTSHIM_CARRIERS", "CPUs", "1..256", "carriers that run virtual threads when none is stuck", 1, 256, nullptr,
+     [](uint64_t n, const char*) { config.carriers = (unsigned)n; }},
+    {"VTSHIM_MAX_CARRIERS", "256", "1..256", "carriers at most, with those that stand in for stuck ones", 1, 256, nullptr,
+     [](uint64_t n, const char*) { config.max_carriers = (unsigned)n; }},
+    {"VTSHIM_TLS", "auto", "auto|arch_prctl|fsgsbase", "how a thread area is mounted", 0, 0, kTls,
+     [](uint64_t n, const char*) { config.tls = (TlsBackend)n; }},
+    {"VTSHIM_STACK", "RLIMIT_STACK", "16K..1G", "stack of threads whose attributes don't say", 16 << 10, 1 << 30, nullptr,
+     [](uint64_t n, const char*) { config.stack = (size_t)n; }},
+    {"VTSHIM_LOG", "warn", "off|warn|info|debug", "what to tell on stderr; info prints counters at exit", 0, 0, kLog,
+     [](uint64_t n, const char*) { log_level = (LogLevel)n; }},
+    {"VTSHIM_THREADS", "all", "all|none", "which threads are virtual", 0, 0, kThreads,
+     [](uint64_t n, const char*) { config.threads = n != 0; }},
+    {"VTSHIM_NATIVE_LIBS", Config{}.native_libs, "patterns, colon-separated", "libraries whose own threads stay native", 0, 0,
+     nullptr, [](uint64_t, const char* text) { config.native_libs = text; }},
+    {"VTSHIM_STEAL", "auto", "auto|lazy|quick", "when idle carriers take work; lazy suits a process with a GIL", 0, 0, kSteal,
+     [](uint64_t n, const char*) { config.steal = (StealPolicy)n; }},
+    {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
+     [](uint64_t n, const char*) { config.chaos = n; }},
+};
+
+bool apply(const Setting& s, const char* value) noexcept {
+  uint64_t n = 0;
+  if (s.choices) {
+    for (const Choice* c = s.choices; c->word; ++c)
+      if (!strcmp(c->word, value)) return s.apply((uint64_t)c->value, value), true;
+    return false;
+  }
+  if (s.high && (!parse_number(value, &n) || n < s.low || n > s.high)) return false;
+  return s.apply(n, value), true;
+}
+
+}  // namespace
+
+void read_config(char** environment) noexcept {
+  constexpr char kPrefix[] = "VTSHIM_";
+  for (char** e = environment; e && *e; ++e) {
+    if (strncmp(*e, kPrefix, sizeof kPrefix - 1)) continue;
+    const char* equals = strchr(*e, '=');
+    if (!equals) continue;
+    size_t length = (size_t)(equals - *e);
+    const Setting* found = nullptr;
+    for (const Setting& s : kSettings)
+      if (strlen(s.name) == length && !strncmp(s.name, *e, length)) found = &s;
+    if (!found && !strncmp(*e, "VTSHIM_TEST_", 12)) continue;  // the test runner's own
+    if (!found)
+      complain("unknown setting %s", *e);
+    else if (!apply(*found, equals + 1))
+      complain("%s: not in %s; the default (%s) holds", *e, found->range, found->fallback);
+  }
+}
+
+void each_setting(void (*line)(const char*, const char*, const char*, const char*)) noexcept {
+  for (const Setting& s : kSettings) line(s.name, s.fallback, s.range, s.help);
+}
+
+namespace {
+bool matches_one(const char* pattern, const char* end, const char* name) noexcept {
+  for (; pattern != end; ++pattern) {
+    if (*pattern == '*') {
+      for (const char* rest = name;; ++rest) {
+        if (matches_one(pattern + 1, end, rest)) return true;
+        if (!*rest) return false;
+      }
+    }
+    if (!*name || (*pattern != '?' && *pattern != *name)) return false;
+    ++name;
+  }
+  return !*name;
+}
+}  // namespace
+
+bool matches(const char* patterns, const char* name) noexcept {
+  for (const char* p = patterns; *p;) {
+    const char* end = strchrnul(p, ':');
+    if (end != p && matches_one(p, end, name)) return true;
+    p = *end ? end + 1 : end;
+  }
+  return false;
+}
+
+}  // namespace vt

@@ -1,0 +1,31 @@
+// The settings: one table, each with a default, a range and a line of help. Read once, at boot. Layer: base.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace vt {
+
+enum class TlsBackend : uint8_t { kAuto, kArchPrctl, kFsGsBase, kShared };
+enum class StealPolicy : uint8_t { kAuto, kLazy, kQuick };
+
+struct Config {
+  unsigned carriers = 0;  // 0: as many as CPUs in the affinity mask
+  unsigned max_carriers = 256;
+  TlsBackend tls = TlsBackend::kAuto;
+  size_t stack = 0;  // bytes; 0: RLIMIT_STACK's default, as glibc
+  bool threads = true;
+  StealPolicy steal = StealPolicy::kAuto;
+  uint64_t chaos = 0;  // seed; 0: off
+  const char* native_libs = "libgomp*:libiomp*:libomp*:libopenblas*:libblas*:libmkl*:libtbb*";
+};
+extern Config config;
+
+/// Reads VTSHIM_* from `environment`; one line on stderr for each unknown name or bad value, whose default then holds.
+void read_config(char** environment) noexcept;
+/// The table as text for --help and README: calls `line(name, default, range, help)` for each.
+void each_setting(void (*line)(const char*, const char*, const char*, const char*)) noexcept;
+/// Does `name` match one of the colon-separated shell patterns (fnmatch(3) '*' and '?')? @signal safe
+bool matches(const char* patterns, const char* name) noexcept;
+
+}  // namespace vt

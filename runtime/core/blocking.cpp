@@ -1,0 +1,152 @@
+#include "core/blocking.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <new>
+
+#include "api.h"
+#include "core/carrier.h"
+#include "core/libc_calls.h"
+#include "core/os_thread.h"
+#include "core/scheduler.h"
+#include "sys/clock.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+namespace {
+
+constexpr unsigned kMaxThreads = 512;
+constexpr uint64_t kLinger = 2 * sys::kSecond;  // an idle one leaves after that
+
+SpinLock lock{Rank::kBlocking};
+VThread* head = nullptr;
+VThread* tail = nullptr;
+unsigned unclaimed = 0;  // threads that wait, or will soon, and that no push has been promised
+unsigned alive = 0;
+std::atomic<unsigned> started{0};
+std::atomic<uint32_t> pushed{0};  // futex: changes with each push
+Carrier* spare = nullptr;         // Carrier objects of threads that left; linked by `left`
+
+Carrier* new_carrier() noexcept {
+  {
+    LockGuard guard(lock);
+    if (spare) {
+      Carrier* c = spare;
+      spare = (Carrier*)c->left;
+      c->left = nullptr;
+      return c;
+    }
+  }
+  void* p = aligned_alloc(alignof(Carrier), sizeof(Carrier));
+  if (!p) return nullptr;
+  auto* c = new (p) Carrier;
+  c->is_blocking = true;
+  return c;
+}
+
+VThread* pop() noexcept {
+  LockGuard guard(lock);
+  VThread* v = head;
+  if (!v) return nullptr;
+  head = v->next_run;
+  if (!head) tail = nullptr;
+  return v;
+}
+
+/// True: nothing came for long, and no push was promised: the thread may go.
+bool retire(Carrier* c) noexcept {
+  LockGuard guard(lock);
+  if (!unclaimed) return false;
+  --unclaimed;
+  --alive;
+  c->left = (VThread*)spare;
+  spare = c;
+  return true;
+}
+
+void* run(void* argument) noexcept {
+  auto* c = static_cast<Carrier*>(argument);
+  os_thread_prepare(c, "vtshim-blocking");
+  for (;;) {
+    uint32_t seen = pushed.load(std::memory_order_acquire);
+    VThread* v = pop();
+    if (!v) {
+      timespec deadline = sys::to_timespec(sys::now() + kLinger);
+      if (sys::futex_wait(&pushed, seen, &deadline) == -ETIMEDOUT && retire(c)) break;
+      continue;
+    }
+    resume(c, v);
+    LockGuard guard(lock);
+    ++unclaimed;
+  }
+  os_thread_leave(c);
+  return nullptr;
+}
+
+}  // namespace
+
+bool blocking_claim() noexcept {
+  {
+    LockGuard guard(lock);
+    if (unclaimed) {
+      --unclaimed;
+      return true;
+    }
+    if (alive == kMaxThreads) return false;
+    ++alive;
+  }
+  Carrier* c = new_carrier();
+  if (c && os_thread_start(c, run) == 0) {
+    started.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  LockGuard guard(lock);
+  --alive;
+  if (c) {
+    c->left = (VThread*)spare;
+    spare = c;
+  }
+  return false;
+}
+
+void blocking_push(VThread* v) noexcept {
+  {
+    LockGuard guard(lock);
+    v->next_run = nullptr;
+    (tail ? tail->next_run : head) = v;
+    tail = v;
+  }
+  pushed.fetch_add(1, std::memory_order_release);
+  sys::futex_wake(&pushed, 1);
+}
+
+unsigned blocking_threads_started() noexcept { return started.load(std::memory_order_relaxed); }
+
+void blocking_after_fork() noexcept {
+  lock.reset();
+  head = tail = nullptr;
+  unclaimed = alive = 0;
+}
+
+/// api.h
+void run_blocking(void (*call)(void*), void* arg) {
+  if (!can_park()) return call(arg);
+  bool moved = false;
+  {
+    RuntimeSection section;
+    VThread* v = current();
+    if (!v->pins && !v->carrier->is_blocking && blocking_claim()) {
+      ++v->carrier->parks[(int)ParkReason::kBlocking];
+      to_blocking_thread();
+      moved = true;
+    }
+  }
+  call(arg);
+  if (!moved) return;
+  RuntimeSection section;
+  if (current()->carrier->is_blocking) from_blocking_thread();
+}
+
+}  // namespace vt

@@ -1,0 +1,21 @@
+// OS threads on which announced blocking calls run, so that no carrier is ever lost to one: the virtual thread itself moves
+// there, stack and thread area, makes the call, and moves back. They have no ring and no queue, so whatever they block in,
+// nobody else waits for them. Layer: core. Lock rank: kBlocking. HACKING.md: "Announced blocking".
+#pragma once
+
+#include <stdint.h>
+
+namespace vt {
+
+struct VThread;
+
+/// Makes sure that a thread waits for the caller's push. False: none can be started; the caller then blocks its carrier, and
+/// the monitor compensates. @thread vthread in user context
+bool blocking_claim() noexcept;
+/// @thread scheduler
+void blocking_push(VThread* v) noexcept;
+
+unsigned blocking_threads_started() noexcept;
+void blocking_after_fork() noexcept;
+
+}  // namespace vt

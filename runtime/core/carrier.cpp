@@ -1,0 +1,171 @@
+#include "core/carrier.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "core/monitor.h"
+#include "core/os_thread.h"
+#include "core/scheduler.h"
+#include "core/io_wait.h"
+#include "sys/clock.h"
+
+extern "C" int __libc_allocate_rtsig(int high);
+
+namespace vt {
+namespace {
+
+std::atomic<Carrier*> carriers[kMaxCarriers];
+std::atomic<unsigned> count{0};
+SpinLock start_lock{Rank::kRuntime};
+std::atomic<uint32_t> opened{0};  // futex for carrier_start: 0, then 1 or -errno
+
+void* carrier_main(void* argument) noexcept {
+  auto* c = static_cast<Carrier*>(argument);
+  os_thread_prepare(c, "vtshim-carrier");
+  int r = c->reactor.open();
+  opened.store(r < 0 ? (uint32_t)r : 1, std::memory_order_release);
+  sys::futex_wake(&opened, 1);
+  if (r == 0) c->run();
+  return nullptr;
+}
+
+}  // namespace
+
+unsigned carrier_count() noexcept { return count.load(std::memory_order_acquire); }
+Carrier* carrier_at(unsigned index) noexcept { return carriers[index].load(std::memory_order_acquire); }
+
+unsigned carrier_target() noexcept {
+  static std::atomic<unsigned> known{0};
+  unsigned n = known.load(std::memory_order_relaxed);
+  if (n) return n;
+  n = config.carriers;
+  if (!n) {
+    unsigned long mask[1024 / 64] = {};
+    long bytes = sys::raw(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    for (long i = 0; i < bytes / 8; ++i) n += (unsigned)__builtin_popcountl(mask[i]);
+  }
+  if (n < 1) n = 1;
+  if (n > config.max_carriers) n = config.max_carriers;
+  known.store(n, std::memory_order_relaxed);
+  return n;
+}
+
+int carrier_start() noexcept {
+  LockGuard guard(start_lock);
+  unsigned n = count.load(std::memory_order_relaxed);
+  if (n >= config.max_carriers) return -EAGAIN;
+  Carrier* c = carriers[n].load(std::memory_order_relaxed);
+  if (!c) {
+    void* p = aligned_alloc(alignof(Carrier), sizeof(Carrier));
+    if (!p) return -ENOMEM;
+    c = new (p) Carrier;
+  }
+  c->index = n;
+  opened.store(0, std::memory_order_relaxed);
+  int r = os_thread_start(c, carrier_main);
+  if (r == 0) {
+    uint32_t result;
+    while ((result = opened.load(std::memory_order_acquire)) == 0) sys::futex_wait(&opened, 0);
+    r = result == 1 ? 0 : (int)result;
+  } else {
+    r = -r;
+  }
+  carriers[n].store(c, std::memory_order_release);
+  if (r == 0) count.store(n + 1, std::memory_order_release);
+  return r;
+}
+
+void Carrier::run() noexcept {
+  for (;;) {
+    if (mail) cancel_mailed(this);
+    if (VThread* v = pick(this)) {
+      stuck.store(false, std::memory_order_relaxed);
+      resume(this, v);
+      continue;
+    }
+    // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
+    // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
+    idle.store(1, std::memory_order_seq_cst);
+    if (queue.size() || asked.load(std::memory_order_seq_cst) || __atomic_load_n(&mail, __ATOMIC_SEQ_CST)) {
+      idle.store(0, std::memory_order_relaxed);
+      continue;
+    }
+    reactor.wait(timers.next(), this);
+    // If somebody else made it 0 its eventfd write is on the way; the wake-up read takes it, now or at the next wait.
+    idle.store(0, std::memory_order_relaxed);
+    monitor_notice();
+  }
+}
+
+void carrier_wake(Carrier* c) noexcept {
+  if (c->idle.exchange(0, std::memory_order_seq_cst)) c->reactor.wake();
+}
+
+void carrier_want_help() noexcept {
+  unsigned n = carrier_count();
+  for (unsigned i = 0; i < n; ++i) {
+    Carrier* c = carrier_at(i);
+    if (!c->idle.load(std::memory_order_relaxed)) continue;
+    c->asked.store(1, std::memory_order_seq_cst);  // before the wake: read by pick() after it
+    return carrier_wake(c);
+  }
+  if (n < carrier_target()) monitor_request_carrier();
+}
+
+// ---------------------------------------------------------------- the kick
+
+namespace {
+int kick_signal = 0;
+
+void on_kick(int, siginfo_t* info, void*) noexcept {
+  auto* c = static_cast<Carrier*>(info->si_value.sival_ptr);
+  if (!c || info->si_code != SI_QUEUE) return;
+  VThread* v = c->running;
+  // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
+  if (!v || v->depth || v->in_vfork) return;
+  ++c->kicks;
+  c->reactor.poll(c);
+  if (c->mail) cancel_mailed(c);
+  if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+  if (c->reactor.has_unsubmitted()) c->reactor.poll(c);
+}
+}  // namespace
+
+void kick_install() noexcept {
+  if (!kick_signal) kick_signal = __libc_allocate_rtsig(0);  // the highest; SIGRTMAX then is one less
+  if (kick_signal < 0) return;
+  struct sigaction action {};
+  action.sa_sigaction = on_kick;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigfillset(&action.sa_mask);
+  sigaction(kick_signal, &action, nullptr);
+}
+
+void carrier_kick(Carrier* c) noexcept {
+  if (kick_signal <= 0) return;
+  siginfo_t info{};
+  info.si_signo = kick_signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_value.sival_ptr = c;
+  sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, kick_signal, &info);
+}
+
+void carriers_after_fork() noexcept {
+  unsigned n = count.load(std::memory_order_relaxed);
+  for (unsigned i = 0; i < n; ++i) {
+    Carrier* c = carriers[i].load(std::memory_order_relaxed);
+    c->reactor.abandon();
+    new (c) Carrier;
+  }
+  count.store(0, std::memory_order_relaxed);
+  start_lock.reset();
+}
+
+}  // namespace vt

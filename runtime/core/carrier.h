@@ -1,0 +1,84 @@
+// A carrier: an OS thread that runs virtual threads, with its run queue, timers and ring; or one of the OS threads on which
+// announced blocking calls run (no ring, no queue). Layer: core. DESIGN.md section 6.
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include <atomic>
+
+#include "core/park_reason.h"
+#include "core/reactor.h"
+#include "core/run_queue.h"
+#include "core/timer_heap.h"
+#include "sys/context.h"
+
+namespace vt {
+
+inline constexpr unsigned kMaxCarriers = 256;
+
+/// What is to be done with the thread that was left, once its registers are saved: from the other side of the switch.
+enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlocking };
+
+struct IoWait;
+
+struct alignas(64) Carrier {
+  // ---- hot, the owner's
+  VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
+  char* mounted = nullptr;         // the thread area that FS has
+  sys::Context* save = nullptr;    // where the context that was left goes
+  VThread* left = nullptr;         // whom `commit` is about
+  Commit commit = Commit::kNone;
+  bool is_blocking = false;        // runs announced blocking calls only
+  uint32_t ticks = 0;
+  sys::Context loop_context = nullptr;
+  sys::Fiber loop_fiber;
+  std::atomic<uint64_t> switches{0};
+
+  // ---- others touch these
+  alignas(64) RunQueue queue;
+  std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
+  std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
+  std::atomic<bool> stuck{false};  // the monitor's view
+  TimerHeap timers;
+  Reactor reactor;
+  SpinLock mail_lock{Rank::kMailbox};
+  IoWait* mail = nullptr;          // waits that somebody else wants cancelled
+
+  uint32_t index = 0;
+  pid_t os_tid = 0;
+  char* own_tp = nullptr;          // its native thread area
+  pthread_t native{};
+  uint64_t seen_switches = 0;      // the monitor's
+  uint64_t stuck_since = 0;
+
+  // ---- counters, the owner's
+  uint64_t parks[(int)ParkReason::kCount] = {};
+  uint64_t steals = 0, mounts = 0, kicks = 0;
+  uint64_t random = 0;
+
+  /// The OS thread's whole life.
+  void run() noexcept;
+};
+
+/// Those that exist; never shrinks but by fork.
+unsigned carrier_count() noexcept;
+Carrier* carrier_at(unsigned index) noexcept;
+/// How many run when none is stuck.
+unsigned carrier_target() noexcept;
+
+/// Starts the next one. 0 or -errno. @thread platform (malloc, glibc's pthread_create)
+int carrier_start() noexcept;
+/// Ends an idle carrier's wait. @thread any @signal safe
+void carrier_wake(Carrier* c) noexcept;
+/// Gets an idle carrier to steal, or asks the monitor for another one. @thread any @signal safe
+void carrier_want_help() noexcept;
+
+/// The signal that makes a stuck carrier look at its ring.
+void kick_install() noexcept;
+void carrier_kick(Carrier* c) noexcept;
+
+/// In a forked child.
+void carriers_after_fork() noexcept;
+
+}  // namespace vt

@@ -1,0 +1,94 @@
+#include "core/io_wait.h"
+
+#include "core/scheduler.h"
+
+namespace vt {
+namespace {
+
+IoWait* wait_of(Timer* t) noexcept { return (IoWait*)((char*)t - __builtin_offsetof(IoWait, timer)); }
+
+void unmail(IoWait* w) noexcept {
+  LockGuard guard(w->home->mail_lock);
+  if (!w->mailed) return;
+  for (IoWait** p = &w->home->mail; *p; p = &(*p)->next_mail)
+    if (*p == w) {
+      *p = w->next_mail;
+      break;
+    }
+  w->mailed = false;
+}
+
+void on_complete(IoOp* op, int result, Carrier* here) noexcept {
+  auto* e = static_cast<IoEntry*>(op);
+  IoWait* w = e->wait;
+  e->result = result;
+  e->pending = false;
+  if (--w->pending == 0) {
+    if (w->mailed) unmail(w);
+    unpark(w->owner, here);
+  } else if (!w->cancelled) {
+    w->cancel_rest();
+  }
+}
+
+/// Under the heap's lock. Fired by the owner of the ring, it cancels; by the monitor, it leaves word.
+void on_deadline(Timer* t, Carrier* here) noexcept {
+  IoWait* w = wait_of(t);
+  w->timed_out = true;
+  if (here == w->home) return w->cancel_rest();
+  {
+    LockGuard guard(w->home->mail_lock);
+    w->next_mail = w->home->mail;
+    __atomic_store_n(&w->home->mail, w, __ATOMIC_SEQ_CST);  // pairs with the idle protocol
+    w->mailed = true;
+  }
+  carrier_wake(w->home);
+}
+
+}  // namespace
+
+io_uring_sqe* IoWait::submit(uint32_t index) noexcept {
+  IoEntry& e = entries[index];
+  e.complete = on_complete;
+  e.wait = this;
+  return home->reactor.sqe();
+}
+
+void IoWait::track(io_uring_sqe* sqe, uint32_t index) noexcept {
+  entries[index].pending = true;
+  ++pending;
+  home->reactor.track(sqe, &entries[index]);
+}
+
+void IoWait::cancel_rest() noexcept {
+  cancelled = true;
+  for (uint32_t i = 0; i < count; ++i)
+    if (entries[i].pending) home->reactor.cancel(&entries[i]);
+}
+
+void IoWait::finish(ParkReason reason, uint64_t deadline) noexcept {
+  if (!pending) return;
+  if (deadline != sys::kForever) {
+    timer.deadline = deadline;
+    timer.fire = on_deadline;
+    home->timers.arm(&timer);
+  }
+  park(reason);
+  if (deadline != sys::kForever) TimerHeap::disarm(&timer);
+}
+
+void cancel_mailed(Carrier* c) noexcept {
+  for (;;) {
+    IoWait* w;
+    {
+      LockGuard guard(c->mail_lock);
+      w = c->mail;
+      if (!w) return;
+      c->mail = w->next_mail;
+      w->mailed = false;
+    }
+    w->cancel_rest();
+  }
+}
+
+}  // namespace vt

@@ -1,0 +1,16 @@
+// The functions of libc that the runtime calls and the shim interposes: libc's own. Layer: core.
+#pragma once
+
+#include <pthread.h>
+
+namespace vt {
+
+struct LibcCalls {
+  int (*pthread_create)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  int (*pthread_getattr_np)(pthread_t, pthread_attr_t*);
+  int (*pthread_setname_np)(pthread_t, const char*);
+};
+/// Filled by boot(). In unit tests: the functions as linked.
+extern LibcCalls libc_calls;
+
+}  // namespace vt

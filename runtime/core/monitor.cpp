@@ -1,0 +1,161 @@
+#include "core/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "core/carrier.h"
+#include "core/os_thread.h"
+#include "core/runtime.h"
+#include "core/scheduler.h"
+#include "sys/clock.h"
+
+namespace vt {
+namespace {
+
+constexpr uint64_t kTick = 5'000'000;      // 5 ms: what runs longer without a switch counts as stuck; also CPython's switch interval
+constexpr unsigned kQuietTicks = 40;       // with all carriers idle for so long, the monitor sleeps until one isn't
+constexpr uint64_t kRestart = 20'000'000;  // between two carriers added for the same reason
+
+std::atomic<uint32_t> bell{0};       // futex
+std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
+std::atomic<uint32_t> requested{0};  // carriers asked for
+std::atomic<bool> main_exited{false};
+
+/// The kernel's view of an OS thread: 'R' runs or could, 'S' and 'D' wait in the kernel.
+char os_state(pid_t tid) noexcept {
+  char path[64], text[512];
+  va_list none;
+  (void)none;
+  auto format = [](char* out, size_t size, const char* f, ...) noexcept {
+    va_list args;
+    va_start(args, f);
+    format_into(out, size, f, args);
+    va_end(args);
+  };
+  format(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  long fd = sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return '?';
+  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
+  sys::raw(SYS_close, fd);
+  for (long i = n - 2; i > 0; --i)  // the state follows the last ')'
+    if (text[i] == ')') return text[i + 2 < n ? i + 2 : i];
+  return '?';
+}
+
+void start_carrier() noexcept {
+  int r = carrier_start();
+  if (r < 0) VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
+}
+
+/// `c` has run the same thread since the last tick.
+void look_at_stuck(Carrier* c, uint64_t now) noexcept {
+  if (c->timers.next() <= now) c->timers.expire(now, nullptr);
+  if (c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED)) {
+    // A signal may end some system calls early, so only what computes is kicked. What waits in the kernel
+    // unannounced keeps its finished I/O waiting too: HACKING.md, "What is missing".
+    if (os_state(c->os_tid) == 'R') carrier_kick(c);
+  }
+  if (c->queue.size() == 0) return;
+  c->stuck.store(true, std::memory_order_relaxed);
+  bool idle_one = false;
+  unsigned working = 0;
+  for (unsigned i = 0; i < carrier_count(); ++i) {
+    Carrier* o = carrier_at(i);
+    idle_one |= o->idle.load(std::memory_order_relaxed) != 0;
+    working += !o->stuck.load(std::memory_order_relaxed);
+  }
+  if (idle_one) return carrier_want_help();
+  static uint64_t last = 0;
+  // With a carrier that still switches, that one steals; otherwise another one is needed.
+  if (working == 0 || carrier_count() < carrier_target()) {
+    if (now - last >= kRestart || working == 0) {
+      last = now;
+      start_carrier();
+      carrier_want_help();
+    }
+  } else {
+    for (unsigned i = 0; i < carrier_count(); ++i)
+      if (!carrier_at(i)->stuck.load(std::memory_order_relaxed)) carrier_at(i)->asked.store(1, std::memory_order_relaxed);
+  }
+}
+
+/// True if every carrier idles.
+bool look_around() noexcept {
+  bool quiet = true;
+  uint64_t now = sys::now();
+  for (unsigned i = 0; i < carrier_count(); ++i) {
+    Carrier* c = carrier_at(i);
+    if (c->idle.load(std::memory_order_relaxed)) {
+      c->seen_switches = 0;
+      continue;
+    }
+    quiet = false;
+    uint64_t switches = c->switches.load(std::memory_order_relaxed);
+    if (switches == c->seen_switches && __atomic_load_n(&c->running, __ATOMIC_RELAXED))
+      look_at_stuck(c, now);
+    else
+      c->stuck.store(false, std::memory_order_relaxed);
+    c->seen_switches = switches;
+  }
+  return quiet;
+}
+
+void* run(void*) noexcept {
+  os_thread_prepare(nullptr, "vtshim-monitor");
+  unsigned quiet = 0;
+  for (;;) {
+    uint32_t seen = bell.load(std::memory_order_acquire);
+    if (requested.exchange(0, std::memory_order_acquire) && carrier_count() < carrier_target()) {
+      start_carrier();
+      carrier_want_help();
+    }
+    quiet = look_around() ? quiet + 1 : 0;
+    if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && os_state(getpid()) == 'Z') exit(0);
+    if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
+      asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
+      if (look_around() && !requested.load(std::memory_order_seq_cst)) sys::futex_wait(&bell, seen);
+      asleep.store(0, std::memory_order_relaxed);
+      quiet = 0;
+      continue;
+    }
+    timespec deadline = sys::to_timespec(sys::now() + kTick);
+    sys::futex_wait(&bell, seen, &deadline);
+  }
+}
+
+void ring_bell() noexcept {
+  bell.fetch_add(1, std::memory_order_release);
+  sys::futex_wake(&bell, 1);
+}
+
+}  // namespace
+
+int monitor_start() noexcept { return os_thread_start(nullptr, run); }
+
+void monitor_notice() noexcept {
+  // The caller has stored idle = 0; the monitor stores asleep, then looks at idle.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (asleep.load(std::memory_order_relaxed) && asleep.exchange(0, std::memory_order_relaxed)) ring_bell();
+}
+
+void monitor_request_carrier() noexcept {
+  if (requested.exchange(1, std::memory_order_seq_cst) == 0) ring_bell();
+}
+
+void monitor_main_exited() noexcept {
+  main_exited.store(true, std::memory_order_release);
+  ring_bell();
+}
+
+void monitor_after_fork() noexcept {
+  bell.store(0, std::memory_order_relaxed);
+  asleep.store(0, std::memory_order_relaxed);
+  requested.store(0, std::memory_order_relaxed);
+  main_exited.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace vt

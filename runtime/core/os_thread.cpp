@@ -1,0 +1,82 @@
+#include "core/os_thread.h"
+
+#include <errno.h>
+#include <linux/rseq.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/rseq.h>
+
+#include "base/config.h"
+#include "core/carrier.h"
+#include "core/libc_calls.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+namespace {
+constexpr size_t kStack = 256 << 10;
+constexpr size_t kSignalStack = 64 << 10;  // AT_MINSIGSTKSZ is some 11 KiB with AVX-512 and AMX
+
+uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
+}  // namespace
+
+unsigned long synchronous_signals() noexcept {
+  return bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS) | bit(SIGABRT) | bit(SIGPIPE) |
+         bit(SIGPROF);
+}
+
+int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
+  uint64_t blocked = ~(synchronous_signals() | bit(32) | bit(33)), saved = 0;  // 32, 33: glibc's own
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &saved, sizeof blocked);
+  pthread_attr_t attr;
+  pthread_attr_init(&attr);
+  pthread_attr_setstacksize(&attr, kStack);
+  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  int r = libc_calls.pthread_create(c ? &c->native : &thread, &attr, run, c);
+  pthread_attr_destroy(&attr);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
+  return r;
+}
+
+void os_thread_prepare(Carrier* c, const char* name) noexcept {
+  sys::raw(SYS_prctl, PR_SET_NAME, name);
+  // The kernel would go on writing the CPU number to our native area; nobody reads it, and after a fork that memory may be
+  // gone while the child's thread is still registered.
+  if (__rseq_size) {
+    char* area = sys::thread_pointer() + __rseq_offset;
+    if (sys::raw(SYS_rseq, area, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0)
+      ((struct rseq*)area)->cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED;
+  }
+  if (!c) return;
+  c->own_tp = c->mounted = sys::thread_pointer();
+  c->os_tid = (pid_t)sys::raw(SYS_gettid);
+  c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
+#if defined(__SANITIZE_THREAD__)
+  c->loop_fiber.tsan = __tsan_get_current_fiber();
+#elif defined(__SANITIZE_ADDRESS__)
+  pthread_attr_t attr;
+  void* low;
+  pthread_getattr_np(pthread_self(), &attr);
+  pthread_attr_getstack(&attr, &low, &c->loop_fiber.size);
+  c->loop_fiber.low = low;
+  pthread_attr_destroy(&attr);
+#endif
+  if (c->is_blocking) return;
+  long stack = sys::raw(SYS_mmap, nullptr, kSignalStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stack < 0 && stack > -4096) return;  // handlers then run on the interrupted stack
+  stack_t s{};
+  s.ss_sp = (void*)stack;
+  s.ss_size = kSignalStack;
+  sys::raw(SYS_sigaltstack, &s, nullptr);
+}
+
+void os_thread_leave(Carrier* c) noexcept {
+  if (c->mounted != c->own_tp) {
+    sys::mount_arch_prctl(c->own_tp);
+    c->mounted = c->own_tp;
+  }
+}
+
+}  // namespace vt

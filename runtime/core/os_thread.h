@@ -1,0 +1,19 @@
+// An OS thread of ours: how it starts (signals, alternate stack, rseq) and how it ends. Layer: core.
+#pragma once
+
+namespace vt {
+
+struct Carrier;
+
+/// glibc's pthread_create with asynchronous signals blocked. 0 or an error number. `c` may be null (the monitor).
+/// @thread any in user context
+int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept;
+/// First call on the new thread.
+void os_thread_prepare(Carrier* c, const char* name) noexcept;
+/// Last call: its own thread area is mounted again, so that glibc may end it.
+void os_thread_leave(Carrier* c) noexcept;
+
+/// Signals that a carrier must not block: those that its own instructions raise.
+unsigned long synchronous_signals() noexcept;
+
+}  // namespace vt

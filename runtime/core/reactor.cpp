@@ -1,0 +1,156 @@
+#include "core/reactor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "sys/clock.h"
+#include "sys/raw.h"
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+
+namespace vt {
+
+UringFeatures uring_features;
+
+namespace {
+constexpr unsigned kEntries = 256;        // submissions between two enters
+constexpr unsigned kCompletions = 4096;   // the kernel keeps what overflows
+constexpr uint64_t kIgnored = 0, kWake = 1;  // user_data that is no IoOp
+constexpr int kOpWaitid = 50;             // IORING_OP_WAITID, linux 6.7; liburing 2.3 doesn't know it
+
+int set_up(io_uring* ring, unsigned flags) noexcept {
+  io_uring_params params;
+  memset(&params, 0, sizeof params);
+  params.flags = flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  params.cq_entries = kCompletions;
+  return io_uring_queue_init_params(kEntries, ring, &params);
+}
+
+void probe(io_uring* ring) noexcept {
+  alignas(io_uring_probe) char memory[sizeof(io_uring_probe) + 256 * sizeof(io_uring_probe_op)];
+  memset(memory, 0, sizeof memory);
+  auto* p = (io_uring_probe*)memory;
+  if (io_uring_register_probe(ring, p, 256) == 0)
+    uring_features.waitid = p->last_op >= kOpWaitid && (p->ops[kOpWaitid].flags & IO_URING_OP_SUPPORTED);
+}
+}  // namespace
+
+int Reactor::open() noexcept {
+  int r = set_up(&ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+  uring_features.defer_taskrun = r == 0;
+  if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
+  if (r == -EINVAL) r = set_up(&ring_, 0);
+  if (r < 0) return r;
+  io_uring_ring_dontfork(&ring_);
+  probe(&ring_);
+  wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
+  if (wake_fd_ < 0) {
+    io_uring_queue_exit(&ring_);
+    return wake_fd_;
+  }
+  opened_ = true;
+  arm_wake();
+  return 0;
+}
+
+void Reactor::close() noexcept {
+  VT_ASSERT(in_flight_ == 0);
+  io_uring_queue_exit(&ring_);
+  sys::raw(SYS_close, wake_fd_);
+  opened_ = false;
+}
+
+void Reactor::abandon() noexcept {
+  if (!opened_) return;
+  sys::raw(SYS_close, ring_.ring_fd);
+  sys::raw(SYS_close, wake_fd_);
+  opened_ = false;
+}
+
+io_uring_sqe* Reactor::sqe() noexcept {
+  io_uring_sqe* s = io_uring_get_sqe(&ring_);
+  for (int tries = 0; !s && tries < 3; ++tries) {  // full: hand the batch over
+    ++submissions;
+    io_uring_submit(&ring_);
+    s = io_uring_get_sqe(&ring_);
+  }
+  if (s) {
+    memset(s, 0, sizeof *s);
+    ++operations;
+  }
+  return s;
+}
+
+void Reactor::arm_wake() noexcept {
+  if (wake_armed_) return;
+  io_uring_sqe* s = sqe();
+  if (!s) return;  // the next wait tries again
+  io_uring_prep_read(s, wake_fd_, &wake_count_, sizeof wake_count_, 0);
+  s->user_data = kWake;
+  wake_armed_ = true;
+}
+
+void Reactor::cancel(IoOp* op) noexcept {
+  io_uring_sqe* s = sqe();
+  VT_CHECK(s);
+  s->opcode = IORING_OP_ASYNC_CANCEL;
+  s->fd = -1;
+  s->addr = (uint64_t)op;
+  s->user_data = kIgnored;
+}
+
+void Reactor::poll(Carrier* here) noexcept {
+  if (has_unsubmitted()) ++submissions;
+  io_uring_submit_and_get_events(&ring_);
+  reap(here);
+}
+
+bool Reactor::reap(Carrier* here) noexcept {
+  unsigned head, count = 0;
+  io_uring_cqe* cqe;
+  // Handlers may submit, never reap: one batch, then the ring's head moves.
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    ++count;
+    if (cqe->user_data == kIgnored) continue;
+    if (cqe->user_data == kWake) {
+      wake_armed_ = false;
+      continue;
+    }
+    --in_flight_;
+    auto* op = (IoOp*)cqe->user_data;
+    op->complete(op, cqe->res, here);
+  }
+  if (count) io_uring_cq_advance(&ring_, count);
+  return count != 0;
+}
+
+void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
+  arm_wake();
+  if (has_unsubmitted()) ++submissions;
+  io_uring_cqe* cqe;
+  if (deadline == sys::kForever) {
+    io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    uint64_t now = sys::now();
+    if (deadline <= now) return poll(here);
+    uint64_t ns = deadline - now;
+    __kernel_timespec timeout{(int64_t)(ns / sys::kSecond), (long long)(ns % sys::kSecond)};
+    io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+  }
+  reap(here);
+}
+
+void Reactor::wake() noexcept {
+  uint64_t one = 1;
+  sys::raw(SYS_write, wake_fd_, &one, sizeof one);
+}
+
+}  // namespace vt

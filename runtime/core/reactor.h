@@ -1,0 +1,76 @@
+// A carrier's io_uring: submissions in batches, completions, the wake-up from other threads. Layer: core (the operations
+// are in io/). @thread scheduler, unless said otherwise.
+//
+// The ring is SINGLE_ISSUER | DEFER_TASKRUN: completions are made only while the owner is in io_uring_enter for them, so a
+// system call that a program makes behind our back is never interrupted on a completion's account. The price: a carrier that
+// computes or blocks for long doesn't see its finished I/O. The monitor then sends it a signal whose handler reaps (carrier.cpp).
+#pragma once
+
+#include <liburing.h>
+#include <stdint.h>
+
+#include <atomic>
+
+namespace vt {
+
+struct Carrier;
+
+/// One submission in flight. The kernel holds its address until `complete` runs.
+struct IoOp {
+  void (*complete)(IoOp* op, int result, Carrier* here) = nullptr;
+};
+
+/// What the kernel offers, from the probe at the first ring.
+struct UringFeatures {
+  bool defer_taskrun = false;
+  bool waitid = false;
+};
+extern UringFeatures uring_features;
+
+class Reactor {
+ public:
+  /// 0 or -errno. On the carrier's own OS thread: the ring belongs to it.
+  int open() noexcept;
+  void close() noexcept;
+  /// In a forked child: the parent's descriptors.
+  void abandon() noexcept;
+  bool is_open() const noexcept { return ring_.ring_fd >= 0 && opened_; }
+
+  /// A slot in the submission queue, zeroed. Null where the kernel takes no more for now.
+  io_uring_sqe* sqe() noexcept;
+  /// Counts `op` as in flight; the caller has filled the sqe.
+  void track(io_uring_sqe* sqe, IoOp* op) noexcept {
+    sqe->user_data = (uint64_t)op;
+    ++in_flight_;
+  }
+  /// Asks for an early end of `op`, which still completes.
+  void cancel(IoOp* op) noexcept;
+
+  /// Submits and collects what is finished, without waiting.
+  void poll(Carrier* here) noexcept;
+  /// Handles what lies in the completion queue; no syscall. True if there was something.
+  bool reap(Carrier* here) noexcept;
+  /// Submits and waits for a completion, a wake() or `deadline` (ns, CLOCK_MONOTONIC).
+  void wait(uint64_t deadline, Carrier* here) noexcept;
+  /// Ends a wait(). @thread any @signal safe
+  void wake() noexcept;
+
+  bool has_unsubmitted() const noexcept { return io_uring_sq_ready(&ring_) != 0; }
+  /// Operations that the kernel holds. A hint for others than the owner.
+  uint32_t in_flight() const noexcept { return in_flight_; }
+
+  uint64_t submissions = 0;  // io_uring_enter calls that submitted
+  uint64_t operations = 0;
+
+ private:
+  void arm_wake() noexcept;
+
+  io_uring ring_{};
+  bool opened_ = false;
+  uint32_t in_flight_ = 0;
+  int wake_fd_ = -1;
+  uint64_t wake_count_ = 0;
+  bool wake_armed_ = false;
+};
+
+}  // namespace vt

@@ -1,0 +1,78 @@
+// A carrier's queue of runnable virtual threads: FIFO, its own lock, open to thieves. Layer: core. Lock rank: kRunQueue.
+#pragma once
+
+#include "base/spin_lock.h"
+#include "core/vthread.h"
+
+namespace vt {
+
+class RunQueue {
+ public:
+  /// How many wait now. A hint; the order against idling is argued in carrier.cpp. seq_cst: pairs with Carrier::idle
+  uint32_t size() const noexcept { return size_.load(std::memory_order_seq_cst); }
+
+  void push(VThread* v) noexcept {
+    LockGuard guard(lock_);
+    v->next_run = nullptr;
+    (tail_ ? tail_->next_run : head_) = v;
+    tail_ = v;
+    size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  }
+  VThread* pop() noexcept {
+    if (size_.load(std::memory_order_relaxed) == 0) return nullptr;  // only the owner pops to empty, or thieves: a hint is enough
+    LockGuard guard(lock_);
+    return take();
+  }
+  /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads stay.
+  uint32_t steal_into(RunQueue& thief) noexcept {
+    VThread* stolen = nullptr;
+    VThread** end = &stolen;
+    uint32_t count = 0;
+    {
+      LockGuard guard(lock_);
+      uint32_t want = (size_.load(std::memory_order_relaxed) + 1) / 2, looked = size_.load(std::memory_order_relaxed);
+      while (count < want && looked--) {
+        VThread* v = take();
+        if (v->pins) {  // back to the end
+          v->next_run = nullptr;
+          (tail_ ? tail_->next_run : head_) = v;
+          tail_ = v;
+          size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+          continue;
+        }
+        v->next_run = nullptr;
+        *end = v;
+        end = &v->next_run;
+        ++count;
+      }
+    }
+    while (stolen) {
+      VThread* v = stolen;
+      stolen = v->next_run;
+      thief.push(v);
+    }
+    return count;
+  }
+  void reset() noexcept {
+    lock_.reset();
+    head_ = tail_ = nullptr;
+    size_.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  VThread* take() noexcept {
+    VThread* v = head_;
+    if (!v) return nullptr;
+    head_ = v->next_run;
+    if (!head_) tail_ = nullptr;
+    size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    return v;
+  }
+
+  SpinLock lock_{Rank::kRunQueue};
+  VThread* head_ = nullptr;
+  VThread* tail_ = nullptr;
+  std::atomic<uint32_t> size_{0};
+};
+
+}  // namespace vt

@@ -1,0 +1,219 @@
+#include "core/runtime.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "core/blocking.h"
+#include "core/libc_calls.h"
+#include "core/monitor.h"
+#include "core/registry.h"
+#include "core/scheduler.h"
+#include "core/thread_area.h"
+#include "core/unit_pool.h"
+#include "core/wait_table.h"
+
+extern "C" {
+__thread vt::Self* vt_self = nullptr;
+__thread vt::PlatformThread vt_platform;
+int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern void* __dso_handle __attribute__((visibility("hidden")));
+}
+
+namespace vt {
+
+LibcCalls libc_calls{};
+
+namespace {
+
+enum class Phase : uint32_t { kUnbooted, kBooting, kNative, kReady, kRunning, kRefused };
+std::atomic<Phase> phase{Phase::kUnbooted};
+SpinLock start_lock{Rank::kRuntime};
+std::atomic<uint64_t> live{0}, created{0};
+
+// ---------------------------------------------------------------- fork
+// Registered at boot, before any handler of the program: so `prepare` runs last and the others run first. The program's
+// handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork").
+
+void before_fork() noexcept {
+  Self* s = self();
+  s->depth = s->depth + 1;  // keeps the kick out; as a RuntimeSection that spans the fork
+  start_lock.lock();
+  unit_pool_lock();
+}
+
+void after_fork_in_parent() noexcept {
+  unit_pool_unlock();
+  start_lock.unlock();
+  self()->depth = self()->depth - 1;
+}
+
+void after_fork_in_child() noexcept {
+  VThread* v = current();
+  start_lock.reset();
+  Self* s = self();
+  s->depth = 0;
+  s->deferred_count = 0;
+  if (v) {
+    uint64_t mask = v->signal_mask;
+    vt_self = nullptr;  // a platform thread from now on
+    v->forked = true;
+    thread_area_adopt(v->tp);
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+  }
+  wait_table_after_fork();
+  carriers_after_fork();
+  monitor_after_fork();
+  blocking_after_fork();
+  unit_pool_after_fork(v);
+  live.store(0, std::memory_order_relaxed);
+  if (phase.load(std::memory_order_relaxed) == Phase::kRunning) phase.store(Phase::kReady, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- counters
+
+void print_counters() noexcept {
+  if (log_level < LogLevel::kInfo || phase.load() != Phase::kRunning) return;
+  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0;
+  uint64_t parks[(int)ParkReason::kCount] = {};
+  for (unsigned i = 0; i < carrier_count(); ++i) {
+    Carrier* c = carrier_at(i);
+    switches += c->switches.load(std::memory_order_relaxed);
+    submissions += c->reactor.submissions;
+    operations += c->reactor.operations;
+    steals += c->steals;
+    mounts += c->mounts;
+    kicks += c->kicks;
+    for (int r = 0; r < (int)ParkReason::kCount; ++r) parks[r] += c->parks[r];
+  }
+  char line[400];
+  size_t used = 0;
+  auto append = [&](const char* format, ...) noexcept {
+    va_list args;
+    va_start(args, format);
+    used += format_into(line + used, sizeof line - used, format, args);
+    va_end(args);
+  };
+  for (int r = 0; r < (int)ParkReason::kCount; ++r)
+    if (parks[r]) append(" %s=%lu", kParkReasonNames[r], parks[r]);
+  line[used] = 0;
+  log_line(LogLevel::kInfo,
+           "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu "
+           "parks:%s",
+           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks,
+           line);
+}
+
+bool has_gil() noexcept {
+  // CPython with a GIL. A free-threaded build has PyUnstable_Module_SetGIL do something, and this symbol beside it.
+  return dlsym(RTLD_DEFAULT, "PyGILState_Ensure") && !dlsym(RTLD_DEFAULT, "_PyEval_EnableGILTransient");
+}
+
+template <class F>
+void next(F& slot, const char* name) noexcept {
+  slot = reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
+}
+
+void find_libc_calls() noexcept {
+#ifdef VT_UNIT
+  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np};
+#else
+  next(libc_calls.pthread_create, "pthread_create");
+  next(libc_calls.pthread_getattr_np, "pthread_getattr_np");
+  next(libc_calls.pthread_setname_np, "pthread_setname_np");
+#endif
+}
+
+}  // namespace
+
+uint64_t live_threads() noexcept { return live.load(std::memory_order_acquire); }
+void count_thread(int change) noexcept {
+  if (change > 0) created.fetch_add(1, std::memory_order_relaxed);
+  live.fetch_add((uint64_t)(int64_t)change, std::memory_order_acq_rel);
+}
+
+void boot() noexcept {
+  Phase p = Phase::kUnbooted;
+  if (!phase.compare_exchange_strong(p, Phase::kBooting, std::memory_order_acq_rel)) return;
+  find_libc_calls();
+  read_config(environ);
+  const char* missing = nullptr;
+  if (!config.threads) {
+    phase.store(Phase::kNative, std::memory_order_release);
+    return;
+  }
+  if (!thread_area_probe(&missing)) {
+    complain("this libc has no %s as vtshim knows it; threads stay native", missing);
+    phase.store(Phase::kNative, std::memory_order_release);
+    return;
+  }
+  unit_pool_init();
+  __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle);
+  phase.store(Phase::kReady, std::memory_order_release);
+}
+
+bool active() noexcept {
+  Phase p = phase.load(std::memory_order_acquire);
+  if (p <= Phase::kBooting) {
+    boot();
+    p = phase.load(std::memory_order_acquire);
+  }
+  return p != Phase::kNative;
+}
+
+bool runtime_start() noexcept {
+  if (phase.load(std::memory_order_acquire) == Phase::kRunning) return true;
+  if (!active()) return false;
+  RuntimeSection section;
+  LockGuard guard(start_lock);
+  Phase p = phase.load(std::memory_order_acquire);
+  if (p != Phase::kReady) return p == Phase::kRunning;
+  choose_mount();
+  lazy_stealing = config.steal == StealPolicy::kLazy || (config.steal == StealPolicy::kAuto && has_gil());
+  static_tls_sync();
+  kick_install();
+  int r = carrier_start();
+  if (r == 0) r = -monitor_start();
+  if (r < 0) {
+    complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,
+             r == -EPERM ? "forbidden" : r == -ENOSYS ? "not in this kernel" : r == -ENOMEM ? "no memory" : "see errno(3)");
+    phase.store(Phase::kRefused, std::memory_order_release);
+    return false;
+  }
+  phase.store(Phase::kRunning, std::memory_order_release);
+  return true;
+}
+
+bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed) == 0; }
+
+bool on_vthread() noexcept { return current() != nullptr; }
+
+bool can_park() noexcept {
+  VThread* v = current();
+  return v && !v->in_vfork && v->depth == 0;
+}
+
+void vfork_enter() noexcept {
+  if (VThread* v = current()) ++v->in_vfork;
+}
+void vfork_leave() noexcept {
+  if (VThread* v = current()) --v->in_vfork;
+}
+
+void yield() noexcept {
+  if (can_park())
+    yield_now();
+  else
+    sys::raw(SYS_sched_yield);
+}
+
+namespace {
+__attribute__((destructor)) void at_exit() noexcept { print_counters(); }
+__attribute__((constructor(101))) void at_load() noexcept { boot(); }
+}  // namespace
+
+}  // namespace vt

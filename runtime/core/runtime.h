@@ -1,0 +1,19 @@
+// Boot, lazy start, fork, the counters at exit. Layer: core.
+#pragma once
+
+#include <stdint.h>
+
+namespace vt {
+
+/// Starts the first carrier and the monitor unless they run. False: they can't be had (one line has said why), and
+/// threads are native from now on. @thread any in user context
+bool runtime_start() noexcept;
+
+/// No virtual thread has ever been in this process: a pthread_t can only be a platform thread's.
+bool phase_never_ran() noexcept;
+
+/// Virtual threads that haven't ended.
+uint64_t live_threads() noexcept;
+void count_thread(int change) noexcept;
+
+}  // namespace vt

@@ -1,0 +1,226 @@
+#include "core/scheduler.h"
+
+#include "api.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "core/blocking.h"
+#include "core/monitor.h"
+#include "core/thread_area.h"
+#include "sys/clock.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+
+bool lazy_stealing = false;
+
+namespace {
+
+constexpr uint32_t kPollEvery = 64;  // switches between looks at the ring and the timers of a carrier that never idles
+
+TlsBackend backend = TlsBackend::kArchPrctl;
+
+void mount(Carrier* c, VThread* v) noexcept {
+  if (c->mounted == v->tp) return;
+  switch (backend) {
+    case TlsBackend::kFsGsBase: sys::mount_fsgsbase(v->tp); break;
+    case TlsBackend::kShared: vt_self = v; break;  // unit tests under a sanitizer: everybody on the carrier's own area
+    default: sys::mount_arch_prctl(v->tp); break;
+  }
+  c->mounted = v->tp;
+  ++c->mounts;
+}
+
+uint64_t next_random(uint64_t& state) noexcept {  // splitmix64
+  uint64_t z = (state += 0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+Carrier* random_carrier(uint64_t& state) noexcept { return carrier_at((unsigned)(next_random(state) % carrier_count())); }
+
+/// `v` takes the carrier; the jump follows.
+void take_over(Carrier* c, VThread* v) noexcept {
+  v->carrier = c;
+  if (!c->is_blocking) v->home = c;
+  v->state.store(State::kRunning, std::memory_order_relaxed);
+  mount(c, v);
+  __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
+  c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+/// Runs on the other side of every switch: the thread that was left is off its stack now.
+void finish_switch(Carrier* c) noexcept {
+  VThread* v = c->left;
+  Commit what = c->commit;
+  c->commit = Commit::kNone;
+  switch (what) {
+    case Commit::kNone: return;
+    case Commit::kPark: {
+      State expected = State::kRunning;
+      // release: the saved context and all that v did; pairs with the acquire in unpark() [park]
+      if (v->state.compare_exchange_strong(expected, State::kParked, std::memory_order_release, std::memory_order_acquire)) return;
+      VT_CHECK(expected == State::kNotified);  // the wake-up came while it was leaving
+      v->state.store(State::kRunnable, std::memory_order_relaxed);
+      enqueue(v, c->is_blocking ? v->home : c, c);
+      return;
+    }
+    case Commit::kYield:
+      v->state.store(State::kRunnable, std::memory_order_relaxed);
+      enqueue(v, config.chaos && !v->pins ? random_carrier(c->random) : c, c);
+      return;
+    case Commit::kFromBlocking:
+      v->state.store(State::kRunnable, std::memory_order_relaxed);
+      enqueue(v, v->home, c);
+      return;
+    case Commit::kToBlocking:
+      v->state.store(State::kRunnable, std::memory_order_relaxed);
+      blocking_push(v);
+      return;
+    case Commit::kExit: thread_ended(v, c); return;
+  }
+}
+
+VThread* next_in_queue(Carrier* c) noexcept {
+  if (c->is_blocking) return nullptr;
+  if (++c->ticks % kPollEvery == 0) return nullptr;  // to the loop, which looks at ring and timers
+  return c->queue.pop();
+}
+
+void chaos_delay(VThread* v) noexcept {
+  uint64_t dice = next_random(v->random);
+  if ((dice & 7) == 0)
+    for (unsigned i = (dice >> 8) & 0x3ff; i; --i) __builtin_ia32_pause();
+}
+
+void leave(VThread* v, Commit commit) noexcept {
+  Carrier* c = v->carrier;
+  c->left = v;
+  c->commit = commit;
+  c->save = &v->context;
+  VThread* next = next_in_queue(c);
+  if (next)
+    take_over(c, next);
+  else
+    __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
+  sys::FiberSwitch to(next ? &next->fiber : &c->loop_fiber, commit == Commit::kExit ? nullptr : &v->fiber);
+  arrive(sys::jump_fcontext(next ? next->context : c->loop_context, c));
+}
+
+}  // namespace
+
+void choose_mount() noexcept {
+  backend = config.tls;
+  if (backend == TlsBackend::kFsGsBase && !sys::has_fsgsbase()) {
+    complain("VTSHIM_TLS=fsgsbase: this host lacks FSGSBASE; arch_prctl is used");
+    backend = TlsBackend::kArchPrctl;
+  }
+  if (backend == TlsBackend::kAuto) backend = sys::has_fsgsbase() ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
+}
+
+void arrive(sys::Transfer transfer) noexcept {
+  auto* c = static_cast<Carrier*>(transfer.data);
+  *c->save = transfer.fctx;
+  finish_switch(c);
+}
+
+void resume(Carrier* c, VThread* v) noexcept {
+  c->commit = Commit::kNone;
+  c->save = &c->loop_context;
+  take_over(c, v);
+  sys::FiberSwitch to(&v->fiber, &c->loop_fiber);
+  arrive(sys::jump_fcontext(v->context, c));
+}
+
+void park(ParkReason reason) noexcept {
+  VThread* v = current();
+  VT_ASSERT(v && v->depth > 0);
+  if (config.chaos) chaos_delay(v);
+  v->reason = reason;
+  ++v->carrier->parks[(int)reason];
+  State expected = State::kNotified;
+  // acquire: pairs with the release in unpark()
+  if (v->state.compare_exchange_strong(expected, State::kRunning, std::memory_order_acquire, std::memory_order_relaxed)) return;
+  leave(v, Commit::kPark);
+}
+
+void unpark(VThread* v, Carrier* here) noexcept {
+  State s = v->state.load(std::memory_order_acquire);
+  for (;;) {
+    if (s == State::kParked) {
+      // acquire: pairs with [park]; from here v is ours to enqueue
+      if (!v->state.compare_exchange_weak(s, State::kRunnable, std::memory_order_acq_rel)) continue;
+      Carrier* to = here && !here->is_blocking ? here : v->home;
+      if (v->pins) to = v->carrier;
+      else if (config.chaos && carrier_count()) to = random_carrier(here ? here->random : v->random);
+      return enqueue(v, to, here);
+    }
+    VT_CHECK(s == State::kRunning);  // else it's woken twice
+    if (v->state.compare_exchange_weak(s, State::kNotified, std::memory_order_acq_rel)) return;
+  }
+}
+
+void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept {
+  if (!to || !to->reactor.is_open()) to = carrier_at(0);
+  to->queue.push(v);  // seq_cst in there; pairs with the idle protocol in Carrier::run()
+  if (to->idle.load(std::memory_order_seq_cst)) return carrier_wake(to);
+  // Its carrier is busy. A parallel program gets another one at once; one with a GIL only when the monitor sees it wait.
+  if (!lazy_stealing && (to != here || to->queue.size() > 1)) carrier_want_help();
+  if (to->stuck.load(std::memory_order_relaxed)) carrier_want_help();
+}
+
+void schedule_new(VThread* v, Carrier* here) noexcept {
+  v->state.store(State::kRunnable, std::memory_order_relaxed);
+  Carrier* to = here && !here->is_blocking ? here : nullptr;
+  if (!to) to = carrier_at(0);
+  enqueue(v, to, here);
+}
+
+void yield_now() noexcept {
+  RuntimeSection section;
+  VThread* v = current();
+  ++v->carrier->parks[(int)ParkReason::kYield];
+  leave(v, Commit::kYield);
+}
+
+void chaos_yield() noexcept {
+  VThread* v = current();
+  if (!v || v->depth || v->in_vfork) return;
+  if (!v->random) v->random = config.chaos * 0x2545f4914f6cdd1d + v->slot;
+  if ((next_random(v->random) & 3) == 0) yield_now();
+}
+
+void leave_for_ever() noexcept {
+  leave(current(), Commit::kExit);
+  __builtin_unreachable();
+}
+
+void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }
+void from_blocking_thread() noexcept { leave(current(), Commit::kFromBlocking); }
+
+VThread* pick(Carrier* c) noexcept {
+  if (c->ticks % kPollEvery == 0) {
+    ++c->ticks;
+    if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
+    if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+  }
+  if (VThread* v = c->queue.pop()) return v;
+  c->reactor.reap(c);
+  if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+  if (VThread* v = c->queue.pop()) return v;
+
+  bool asked = c->asked.load(std::memory_order_relaxed) && c->asked.exchange(0, std::memory_order_acquire);
+  bool may_steal = asked || config.chaos || (!lazy_stealing && c->index < carrier_target());
+  unsigned n = carrier_count();
+  for (unsigned i = 1; may_steal && i < n; ++i) {
+    Carrier* victim = carrier_at((c->index + i) % n);
+    if (victim->queue.size() == 0) continue;
+    if (uint32_t got = victim->queue.steal_into(c->queue)) {
+      c->steals += got;
+      return c->queue.pop();
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace vt

@@ -1,0 +1,66 @@
+// Who runs: the part that virtual and platform threads share, and the section counter that keeps signal handlers
+// out of the runtime's locks. Layer: core.
+//
+// `vt_self` is an initial-exec TLS variable: it lies in each thread area, so a virtual thread finds itself wherever it is
+// mounted. It is null in the scheduler's own eyes: the scheduler must not read it (rule 5), and in a platform thread
+// until that first needs it.
+#pragma once
+
+#include <stdint.h>
+
+#include <atomic>
+
+namespace vt {
+
+struct VThread;
+
+/// A thread that can wait.
+struct Self {
+  bool is_virtual = false;
+  uint8_t deferred_count = 0;
+  /// > 0: this thread is inside the runtime and may hold one of its locks. Only its own thread and its signal handlers look.
+  volatile uint32_t depth = 0;
+  static constexpr int kMaxDeferred = 14;
+  /// Semaphores that a signal handler posted while depth > 0: their waiters are woken when the section ends.
+  void* deferred[kMaxDeferred] = {};
+};
+
+struct PlatformThread : Self {};
+
+extern "C" {
+extern __thread Self* vt_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread PlatformThread vt_platform __attribute__((tls_model("initial-exec"), visibility("hidden")));
+}
+
+/// @thread any in user context @signal safe
+inline Self* self() noexcept {
+  if (Self* s = vt_self) return s;
+  return vt_self = &vt_platform;
+}
+inline VThread* current() noexcept;  // in vthread.h: null on a platform thread
+
+void run_deferred(Self* s) noexcept;
+
+/// What the runtime does on a program's thread, and every lock it takes there, stands in one of these. A signal handler
+/// that interrupts a section finds depth > 0 and keeps out. May span a park.
+class RuntimeSection {
+ public:
+  RuntimeSection() noexcept : self_(self()) {
+    self_->depth = self_->depth + 1;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  ~RuntimeSection() {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    uint32_t left = self_->depth - 1;
+    self_->depth = left;
+    if (__builtin_expect(left == 0 && self_->deferred_count, 0)) run_deferred(self_);
+  }
+  RuntimeSection(const RuntimeSection&) = delete;
+  RuntimeSection& operator=(const RuntimeSection&) = delete;
+  Self* self_ptr() const noexcept { return self_; }
+
+ private:
+  Self* self_;
+};
+
+}  // namespace vt

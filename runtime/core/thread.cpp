@@ -1,0 +1,407 @@
+// Creation, end, join and the attributes of virtual threads: api.h's thread_*. Layer: core. Results are 0 or -errno.
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "core/libc_calls.h"
+#include "core/monitor.h"
+#include "core/registry.h"
+#include "core/runtime.h"
+#include "core/scheduler.h"
+#include "core/thread_area.h"
+#include "core/tsd.h"
+#include "core/unit_pool.h"
+#include "core/wait_table.h"
+#include "sys/fs_base.h"
+
+extern "C" {
+// glibc's deferred-cancellation cleanup in its C form, as <pthread.h> expands pthread_cleanup_push without exceptions.
+void __pthread_register_cancel(__pthread_unwind_buf_t*);
+void __pthread_unregister_cancel(__pthread_unwind_buf_t*);
+int __sigsetjmp(struct __jmp_buf_tag*, int);
+}
+
+namespace vt {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
+
+bool stays_native(void* (*start)(void*)) noexcept {
+  // A few start routines make all threads of a program: remember the answer for each.
+  struct Known {
+    std::atomic<void*> start;
+    std::atomic<int> answer;
+  };
+  static Known known[64];
+  size_t at = ((uint64_t)start * 0x9e3779b97f4a7c15) >> 58;
+  if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
+  Dl_info info;
+  bool native = false;
+  if (dladdr((void*)start, &info) && info.dli_fname) {
+    const char* slash = strrchr(info.dli_fname, '/');
+    native = matches(config.native_libs, slash ? slash + 1 : info.dli_fname);
+  }
+  if (!known[at].start.load(std::memory_order_relaxed)) {
+    known[at].answer.store(native, std::memory_order_relaxed);
+    known[at].start.store((void*)start, std::memory_order_release);
+  }
+  return native;
+}
+
+__attribute__((noinline)) void run_start(VThread* v) {
+  // pthread_exit and cancellation unwind to here: glibc jumps to this buffer when it has run what is registered above it.
+  __pthread_unwind_buf_t buffer;
+  if (__sigsetjmp((struct __jmp_buf_tag*)(void*)buffer.__cancel_jmp_buf, 0) == 0) {
+    __pthread_register_cancel(&buffer);
+    void* result = v->start(v->argument);
+    __pthread_unregister_cancel(&buffer);
+    v->result = result;
+  } else if (!v->result_set) {
+    v->result = PTHREAD_CANCELED;
+  }
+}
+
+void entry(sys::Transfer transfer) {
+  asm volatile(".cfi_undefined rip");  // unwinders end here
+  arrive(transfer);
+  VThread* v = current();
+  thread_area_enter(&v->resolver);
+  v->depth = 0;
+  run_start(v);
+  thread_area_run_tls_destructors();
+  tsd_run_destructors();
+  if (v->forked) exit(0);  // the only thread of a forked child has ended
+  v->depth = 1;
+  leave_for_ever();
+}
+
+size_t default_stack() noexcept {
+  if (config.stack) return config.stack;
+  pthread_attr_t attr;
+  size_t size = 8 << 20;
+  if (pthread_getattr_default_np(&attr) == 0) {
+    pthread_attr_getstacksize(&attr, &size);
+    pthread_attr_destroy(&attr);
+  }
+  return size;
+}
+
+struct Wanted {
+  size_t stack_size = 0;
+  void* stack = nullptr;  // lowest address, if the program supplies it
+  size_t guard = kPage;
+  bool detached = false;
+};
+
+Wanted read_attr(const pthread_attr_t* attr) noexcept {
+  Wanted w;
+  static std::atomic<size_t> known{0};
+  size_t size = known.load(std::memory_order_relaxed);
+  if (!size) known.store(size = default_stack(), std::memory_order_relaxed);
+  w.stack_size = size;
+  if (!attr) return w;
+  int state;
+  if (pthread_attr_getdetachstate(attr, &state) == 0) w.detached = state == PTHREAD_CREATE_DETACHED;
+  pthread_attr_getguardsize(attr, &w.guard);
+  void* low = nullptr;
+  // glibc keeps the top; without a stack of the program's it hands back top 0 minus the size.
+  if (pthread_attr_getstack(attr, &low, &size) == 0 && low && (uintptr_t)low + size != 0) w.stack = low, w.stack_size = size;
+  else if (pthread_attr_getstacksize(attr, &size) == 0 && !(config.stack && size == default_stack())) w.stack_size = size;
+  return w;
+}
+
+/// The mask that a new thread inherits.
+uint64_t inherited_mask() noexcept {
+  if (VThread* v = current()) return v->signal_mask;
+  uint64_t mask = 0;
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
+  return mask;
+}
+
+void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noexcept {
+  v->start = start;
+  v->argument = arg;
+  v->result = nullptr;
+  v->result_set = v->forked = v->joining = v->affinity_set = false;
+  v->done = 0;
+  v->detached = w.detached;
+  v->guard_size = w.guard;
+  v->stack_is_users = w.stack != nullptr;
+  v->used_stack_size = w.stack_size;
+  v->used_stack = w.stack ? (char*)w.stack : v->stack_top - w.stack_size;
+  v->signal_mask = inherited_mask();
+  v->alternate_stack = {};
+  v->alternate_stack.ss_flags = SS_DISABLE;
+  v->pins = 0;
+  v->in_vfork = 0;
+  v->random = 0;
+  v->depth = 1;  // until entry() has run
+  v->deferred_count = 0;
+  v->carrier = v->home = nullptr;
+  v->reason = ParkReason::kNone;
+  VThread* parent = current();
+  if (parent && parent->name[0])
+    memcpy(v->name, parent->name, sizeof v->name);
+  else
+    sys::raw(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
+  char* top = (char*)((uintptr_t)(w.stack ? (char*)w.stack + w.stack_size : v->stack_top) & ~(uintptr_t)63);
+  v->context = sys::make_fcontext(top, (size_t)(top - (w.stack ? (char*)w.stack : v->stack_low)), entry);
+#if defined(__SANITIZE_THREAD__)
+  v->fiber.tsan = __tsan_create_fiber(0);
+#elif defined(__SANITIZE_ADDRESS__)
+  v->fiber.low = v->stack_low;
+  v->fiber.size = (size_t)(v->stack_top - v->stack_low);
+#endif
+  // vt_self in the new area.
+  ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
+  if (config.tls != TlsBackend::kShared) *(Self**)(v->tp + offset) = v;
+}
+
+}  // namespace
+
+bool is_vthread(pthread_t thread) noexcept {
+  if (phase_never_ran()) return false;
+  return thread && thread_area_tid((char*)thread) >= kVirtualTidBase;
+}
+
+int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept {
+  if (!active() || stays_native(start) || !runtime_start()) return -libc_calls.pthread_create(thread, attr, start, arg);
+  if (static_tls_is_behind()) static_tls_sync();
+  RuntimeSection section;
+  Wanted w = read_attr(attr);
+  VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);
+  if (!v) return -EAGAIN;
+  prepare(v, w, start, arg);
+  count_thread(1);
+  *thread = v->handle();  // before it can run
+  schedule_new(v, carrier_here());
+  return 0;
+}
+
+// ---------------------------------------------------------------- the end
+
+void thread_ended(VThread* v, Carrier* here) noexcept {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_destroy_fiber(v->fiber.tsan);
+#endif
+  count_thread(-1);
+  Bucket& b = bucket_of(&v->done);
+  WaitNode* joiner;
+  bool detached;
+  {
+    LockGuard guard(b.lock);
+    v->done = 1;
+    detached = v->detached;
+    joiner = b.first(&v->done);
+    if (joiner) b.remove(joiner, WaitResult::kWoken);
+  }
+  if (detached) unit_release(v);
+  else if (joiner) wake(joiner, here);
+}
+
+int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
+  auto* v = vthread_of((char*)thread);
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  RuntimeSection section;
+  if (current() == v) return -EDEADLK;
+  WaitNode node(section.self_ptr());
+  Bucket& b = bucket_of(&v->done);
+  {
+    LockGuard guard(b.lock);
+    if (v->detached || v->joining) return -EINVAL;
+    v->joining = true;
+    if (!v->done) b.push_back(&node, &v->done);
+  }
+  if (node.key.load(std::memory_order_relaxed)) {
+    WaitResult r = wait_on(node, ParkReason::kJoin, clock, deadline);
+    if (r == WaitResult::kTimedOut) {
+      LockGuard guard(b.lock);
+      if (!v->done) {
+        v->joining = false;
+        return -ETIMEDOUT;
+      }
+    }
+  }
+  if (result) *result = v->result;
+  unit_release(v);
+  return 0;
+}
+
+int thread_try_join(pthread_t thread, void** result) noexcept {
+  auto* v = vthread_of((char*)thread);
+  RuntimeSection section;
+  if (current() == v) return -EDEADLK;
+  {
+    LockGuard guard(bucket_of(&v->done).lock);
+    if (v->detached || v->joining) return -EINVAL;
+    if (!v->done) return -EBUSY;
+    v->joining = true;
+  }
+  if (result) *result = v->result;
+  unit_release(v);
+  return 0;
+}
+
+int thread_detach(pthread_t thread) noexcept {
+  auto* v = vthread_of((char*)thread);
+  RuntimeSection section;
+  {
+    LockGuard guard(bucket_of(&v->done).lock);
+    if (v->detached) return -EINVAL;
+    if (v->joining) return 0;  // as glibc: the joiner takes it
+    v->detached = true;
+    if (!v->done) return 0;
+  }
+  unit_release(v);
+  return 0;
+}
+
+void thread_set_result(void* value) noexcept {
+  VThread* v = current();
+  if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
+  v->result = value;
+  v->result_set = true;
+}
+
+void thread_platform_exits() noexcept {
+  if (getpid() == (pid_t)sys::raw(SYS_gettid) && carrier_count()) monitor_main_exited();
+}
+
+// ---------------------------------------------------------------- attributes
+
+int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept {
+  auto* v = vthread_of((char*)thread);
+  if (int r = pthread_attr_init(attr)) return -r;
+  pthread_attr_setstack(attr, v->used_stack, v->used_stack_size);
+  pthread_attr_setguardsize(attr, v->stack_is_users ? 0 : v->guard_size);
+  pthread_attr_setdetachstate(attr, v->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
+  return 0;
+}
+
+int thread_set_name(pthread_t thread, const char* name) noexcept {
+  size_t n = strlen(name);
+  auto* v = vthread_of((char*)thread);
+  if (n >= sizeof v->name) return -ERANGE;
+  memcpy(v->name, name, n + 1);
+  return 0;
+}
+
+int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
+  auto* v = vthread_of((char*)thread);
+  size_t n = strlen(v->name);
+  if (size <= n) return -ERANGE;
+  memcpy(buffer, v->name, n + 1);
+  return 0;
+}
+
+pid_t thread_id() noexcept {
+  VThread* v = current();
+  return v ? kVirtualTidBase + (pid_t)v->slot : (pid_t)sys::raw(SYS_gettid);
+}
+
+int thread_set_affinity(size_t size, const cpu_set_t* set) noexcept {
+  VThread* v = current();
+  // What the kernel would say: EINVAL unless one of the CPUs is ours. It isn't enforced; carriers run where the process may.
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  long r = sys::raw(SYS_sched_getaffinity, 0, sizeof allowed, &allowed);
+  if (r < 0) return (int)r;
+  cpu_set_t wanted;
+  CPU_ZERO(&wanted);
+  memcpy(&wanted, set, size < sizeof wanted ? size : sizeof wanted);
+  CPU_AND(&wanted, &wanted, &allowed);
+  if (CPU_COUNT(&wanted) == 0) return -EINVAL;
+  v->affinity = wanted;
+  v->affinity_set = true;
+  return 0;
+}
+
+int thread_get_affinity(size_t size, cpu_set_t* set) noexcept {
+  VThread* v = current();
+  if (!v->affinity_set) {
+    long r = sys::raw(SYS_sched_getaffinity, 0, size < (size_t)INT_MAX ? size : (size_t)INT_MAX, set);
+    if (r < 0) return (int)r;
+    memset((char*)set + r, 0, size - (size_t)r);
+    return 0;
+  }
+  if (size < sizeof v->affinity) return -EINVAL;
+  memset(set, 0, size);
+  memcpy(set, &v->affinity, sizeof v->affinity);
+  return 0;
+}
+
+// ---------------------------------------------------------------- signals, first form (DESIGN.md rule 17)
+
+int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
+  VThread* v = current();
+  uint64_t before = v->signal_mask;
+  if (set) {
+    uint64_t bits;
+    memcpy(&bits, set, sizeof bits);
+    switch (how) {
+      case SIG_BLOCK: v->signal_mask |= bits; break;
+      case SIG_UNBLOCK: v->signal_mask &= ~bits; break;
+      case SIG_SETMASK: v->signal_mask = bits; break;
+      default: return -EINVAL;
+    }
+    v->signal_mask &= ~kUnmaskable;
+  }
+  if (old) {
+    memset(old, 0, sizeof *old);
+    memcpy(old, &before, sizeof before);
+  }
+  return 0;
+}
+
+int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
+  VThread* v = current();
+  stack_t before = v->alternate_stack;
+  if (stack) {
+    if (stack->ss_flags & ~(SS_DISABLE | SS_ONSTACK)) return -EINVAL;
+    if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ) return -ENOMEM;
+    // Remembered for the program; handlers with SA_ONSTACK run on the carrier's own alternate stack.
+    v->alternate_stack = *stack;
+    if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};
+  }
+  if (old) *old = before;
+  return 0;
+}
+
+int thread_kill(pthread_t thread, int signal) noexcept {
+  if (signal < 0 || signal > 64) return -EINVAL;
+  auto* v = vthread_of((char*)thread);
+  if (signal == 0 || v->done) return 0;
+  if (v != current()) return (int)sys::raw(SYS_kill, getpid(), signal);  // first form: whoever takes process-directed signals
+  if (v->signal_mask & 1ull << (signal - 1)) return (int)sys::raw(SYS_kill, getpid(), signal);
+  // Our own: unblocked on this OS thread just for the delivery. The handler may park, but it won't move.
+  ++v->pins;
+  uint64_t bit = 1ull << (signal - 1), saved = 0;
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, &saved, sizeof bit);
+  long r = sys::raw(SYS_tgkill, getpid(), v->carrier->os_tid, signal);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
+  --v->pins;
+  return (int)r;
+}
+
+void mask_expose(sigset_t* saved) noexcept {
+  uint64_t old = 0, mask = current()->signal_mask;
+  ++current()->pins;
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);
+  memcpy(saved, &old, sizeof old);
+}
+
+void mask_restore(const sigset_t* saved) noexcept {
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
+  --current()->pins;
+}
+
+}  // namespace vt

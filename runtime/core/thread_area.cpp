@@ -1,0 +1,287 @@
+#include "core/thread_area.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <malloc.h>
+#include <resolv.h>
+#undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
+#include <stdlib.h>
+#include <string.h>
+#include <sys/rseq.h>
+
+#include "base/log.h"
+#include "base/spin_lock.h"
+#include "core/registry.h"
+#include "core/self.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+namespace {
+
+// x86-64 TLS ABI (tcbhead_t), as compiled into every program.
+constexpr long kTcb = 0, kDtv = 8, kSelf = 16, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48;
+
+/// thread_db's descriptor of a field: its size in bits (of an element), how many, its offset.
+struct FieldDescriptor {
+  uint32_t bits, count, offset;
+};
+struct DtvEntry {
+  void* value;
+  void* to_free;
+};
+
+struct Glibc {
+  void* (*allocate_tls)(void*);
+  void* (*allocate_tls_init)(void*, bool);
+  void (*call_tls_dtors)();
+  void (*ctype_init)();
+  size_t static_size, static_alignment;
+  size_t pthread_size;
+  long tid, list, specific, cancelhandling, dtvp;
+  size_t list_size;
+  long specific_first_block;
+  size_t specific_count, key_data_size;
+  long robust_head;
+  long robust_futex_offset;
+  long rseq_cpu_id;  // 0: none registered
+  long map_tls_offset, map_tls_modid;
+  long libc_block;  // libc's own TLS block is at tp - libc_block
+  size_t libc_block_size;
+};
+Glibc g;
+
+template <class F>
+bool find(F*& slot, const char* name, const char** missing) noexcept {
+  slot = reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
+  if (!slot) *missing = name;
+  return slot != nullptr;
+}
+
+bool field(long& offset, const char* name, const char** missing, uint32_t bits = 0) noexcept {
+  const FieldDescriptor* d;
+  if (!find(d, name, missing)) return false;
+  if (bits && d->bits != bits) return *missing = name, false;
+  offset = (long)d->offset;
+  return true;
+}
+
+template <class T>
+T& at(char* base, long offset) noexcept {
+  return *reinterpret_cast<T*>(base + offset);
+}
+
+/// PT_TLS of the object that a link map describes; null if it has none.
+const ElfW(Phdr)* tls_segment(const link_map* map, const ElfW(Phdr)** storage) noexcept {
+  struct Search {
+    ElfW(Addr) base;
+    const ElfW(Dyn)* dynamic;
+    const ElfW(Phdr)* tls;
+  } search{map->l_addr, map->l_ld, nullptr};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* p) {
+        auto* s = static_cast<Search*>(p);
+        const ElfW(Phdr)* tls = nullptr;
+        bool mine = false;
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const ElfW(Phdr)& h = info->dlpi_phdr[i];
+          if (h.p_type == PT_TLS) tls = &h;
+          if (h.p_type == PT_DYNAMIC && info->dlpi_addr == s->base &&
+              (const ElfW(Dyn)*)(info->dlpi_addr + h.p_vaddr) == s->dynamic)
+            mine = true;
+        }
+        if (mine) s->tls = tls;
+        return mine ? 1 : 0;
+      },
+      &search);
+  *storage = search.tls;
+  return search.tls;
+}
+
+bool find_libc_block(const char** missing) noexcept {
+  Dl_info info;
+  link_map* map = nullptr;
+  if (!dladdr1((void*)g.ctype_init, &info, (void**)&map, RTLD_DL_LINKMAP) || !map) return *missing = "libc's link map", false;
+  const ElfW(Phdr)* tls;
+  if (!tls_segment(map, &tls)) return *missing = "libc's TLS segment", false;
+  g.libc_block = at<long>((char*)map, g.map_tls_offset);
+  g.libc_block_size = tls->p_memsz;
+  if (g.libc_block <= 0 || (size_t)g.libc_block > g.static_size) return *missing = "libc's static TLS block", false;
+  // errno must lie in it, or the offset isn't what we take it for.
+  char* tp = sys::thread_pointer();
+  char* e = (char*)__errno_location();
+  if (e < tp - g.libc_block || e >= tp - g.libc_block + (long)g.libc_block_size) return *missing = "errno in libc's TLS block", false;
+  return true;
+}
+
+void set_header(char* tp, pid_t tid) noexcept {
+  at<void*>(tp, kTcb) = tp;
+  at<void*>(tp, kSelf) = tp;
+  at<int>(tp, kMultipleThreads) = 1;
+  at<uintptr_t>(tp, kStackGuard) = sys::read_fs<uintptr_t>(kStackGuard);
+  at<uintptr_t>(tp, kPointerGuard) = sys::read_fs<uintptr_t>(kPointerGuard);
+  at<int>(tp, g.tid) = tid;
+  // A list of its own: glibc's fork unlinks the caller's entry in the child.
+  at<void*>(tp, g.list) = tp + g.list;
+  at<void*>(tp, g.list + 8) = tp + g.list;
+  at<void*>(tp, g.specific) = tp + g.specific_first_block;
+  // robust_head.list and, before it, robust_prev point to the head; then the futex offset.
+  at<void*>(tp, g.robust_head) = tp + g.robust_head;
+  at<void*>(tp, g.robust_head - 8) = tp + g.robust_head;
+  at<long>(tp, g.robust_head + 8) = g.robust_futex_offset;
+  if (g.rseq_cpu_id) at<int>(tp, g.rseq_cpu_id) = RSEQ_CPU_ID_REGISTRATION_FAILED;  // sched_getcpu then asks the kernel
+}
+
+}  // namespace
+
+bool thread_area_probe(const char** missing) noexcept {
+  void (*static_info)(size_t*, size_t*);
+  const uint32_t* pthread_size;
+  const FieldDescriptor* specific;
+  const uint32_t* key_data_size;
+  if (!find(g.allocate_tls, "_dl_allocate_tls", missing) || !find(g.allocate_tls_init, "_dl_allocate_tls_init", missing) ||
+      !find(g.call_tls_dtors, "__call_tls_dtors", missing) || !find(g.ctype_init, "__ctype_init", missing) ||
+      !find(static_info, "_dl_get_tls_static_info", missing) ||
+      !find(pthread_size, "_thread_db_sizeof_pthread", missing) ||
+      !find(key_data_size, "_thread_db_sizeof_pthread_key_data", missing) ||
+      !find(specific, "_thread_db_pthread_specific", missing) || !field(g.tid, "_thread_db_pthread_tid", missing, 32) ||
+      !field(g.list, "_thread_db_pthread_list", missing, 128) ||
+      !field(g.cancelhandling, "_thread_db_pthread_cancelhandling", missing, 32) ||
+      !field(g.dtvp, "_thread_db_pthread_dtvp", missing, 64) ||
+      !field(g.map_tls_offset, "_thread_db_link_map_l_tls_offset", missing, 64) ||
+      !field(g.map_tls_modid, "_thread_db_link_map_l_tls_modid", missing, 64))
+    return false;
+  static_info(&g.static_size, &g.static_alignment);
+  g.pthread_size = *pthread_size;
+  g.key_data_size = *key_data_size;
+  g.specific = (long)specific->offset;
+  g.specific_count = specific->count;
+  if (g.dtvp != kDtv) return *missing = "the DTV at offset 8", false;
+
+  // The calling thread's own area shows the rest: where glibc put what it registered with the kernel.
+  char* tp = sys::thread_pointer();
+  if (at<int>(tp, g.tid) != (int)sys::raw(SYS_gettid)) return *missing = "the tid in struct pthread", false;
+  g.specific_first_block = at<char*>(tp, g.specific) - tp;
+  if (g.specific_first_block <= 0 || g.specific_first_block >= (long)g.pthread_size)
+    return *missing = "the first block of thread-specific data", false;
+  char* head = nullptr;
+  size_t head_size = 0;
+  sys::raw(SYS_get_robust_list, 0, &head, &head_size);
+  g.robust_head = head - tp;
+  if (!head || g.robust_head <= 0 || g.robust_head >= (long)g.pthread_size) return *missing = "the robust list", false;
+  g.robust_futex_offset = at<long>(tp, g.robust_head + 8);
+  auto* rseq_offset = static_cast<const ptrdiff_t*>(dlsym(RTLD_DEFAULT, "__rseq_offset"));
+  if (rseq_offset && *rseq_offset > 0 && *rseq_offset < (long)g.pthread_size)
+    g.rseq_cpu_id = *rseq_offset + (long)offsetof(struct rseq, cpu_id);
+  return find_libc_block(missing);
+}
+
+size_t thread_area_size() noexcept { return g.static_size + g.static_alignment; }
+size_t thread_area_alignment() noexcept { return g.static_alignment < 64 ? 64 : g.static_alignment; }
+size_t thread_pointer_offset() noexcept {
+  size_t a = thread_area_alignment();
+  return (thread_area_size() - g.pthread_size) & ~(a - 1);
+}
+
+pid_t thread_area_tid(const char* tp) noexcept { return at<int>(const_cast<char*>(tp), g.tid); }
+void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
+
+bool thread_area_create(char* tp, pid_t tid) noexcept {
+  if (!g.allocate_tls(tp)) return false;
+  set_header(tp, tid);
+  return true;
+}
+
+bool thread_area_recycle(char* tp, pid_t tid, bool keep_libc) noexcept {
+  constexpr size_t kMaxBlock = 4096;
+  char saved[kMaxBlock];
+  keep_libc = keep_libc && g.libc_block_size <= kMaxBlock;
+  if (keep_libc) memcpy(saved, tp - g.libc_block, g.libc_block_size);
+
+  auto* dtv = at<DtvEntry*>(tp, kDtv);
+  size_t entries = (size_t)dtv[-1].value;
+  for (size_t i = 1; i <= entries; ++i) free(dtv[i].to_free);
+  memset(dtv, 0, (entries + 1) * sizeof *dtv);
+  for (size_t i = 1; i < g.specific_count; ++i) free(at<void*>(tp, g.specific + (long)(i * sizeof(void*))));
+
+  // Everything of struct pthread but the DTV pointer starts as in a new thread.
+  memset(tp, 0, g.pthread_size);
+  at<DtvEntry*>(tp, kDtv) = dtv;
+  if (!g.allocate_tls_init(tp, true)) return false;
+  if (keep_libc) memcpy(tp - g.libc_block, saved, g.libc_block_size);
+  set_header(tp, tid);
+  return true;
+}
+
+void thread_area_adopt(char* tp) noexcept {
+  // The kernel and glibc's fork have set tid and registered the robust list; a later fork unlinks the list entry.
+  thread_area_set_tid(tp, (pid_t)sys::raw(SYS_gettid));
+}
+
+void thread_area_enter(void* resolver_state) noexcept {
+  g.ctype_init();
+  static void* symbol = dlsym(RTLD_DEFAULT, "__resp");  // only says whether there is one: its address is per thread
+  if (symbol)
+    if (auto* resp = static_cast<res_state*>(dlsym(RTLD_DEFAULT, "__resp"))) *resp = static_cast<res_state>(resolver_state);
+  errno = 0;
+}
+
+void thread_area_run_tls_destructors() noexcept { g.call_tls_dtors(); }
+
+// ---------------------------------------------------------------- static TLS of libraries loaded later
+
+namespace {
+std::atomic<uint32_t> loads{0};   // dlopen calls so far
+std::atomic<uint32_t> synced{0};  // `loads` at the start of the last sync
+std::atomic<uint32_t> loading{0};  // dlopen calls under way
+SpinLock sync_lock{Rank::kRuntime};
+size_t known_modules = 0;  // modids up to this one have been seen
+
+struct Image {
+  long offset;
+  const void* data;
+  size_t file_size, memory_size;
+};
+
+void put_image(char* tp, const Image& image) noexcept {
+  char* block = tp - image.offset;
+  memcpy(block, image.data, image.file_size);
+  memset(block + image.file_size, 0, image.memory_size - image.file_size);
+}
+}  // namespace
+
+void static_tls_load_begins() noexcept { loading.fetch_add(1, std::memory_order_acq_rel); }
+void static_tls_load_ends() noexcept {
+  loading.fetch_sub(1, std::memory_order_acq_rel);
+  static_tls_note_load();
+}
+void static_tls_note_load() noexcept { loads.fetch_add(1, std::memory_order_acq_rel); }
+
+bool static_tls_is_behind() noexcept {
+  // acquire: pairs with the note after dlopen's return
+  return loading.load(std::memory_order_relaxed) ||
+         loads.load(std::memory_order_acquire) != synced.load(std::memory_order_relaxed);
+}
+
+void static_tls_sync() noexcept {
+  RuntimeSection section;
+  LockGuard guard(sync_lock);
+  uint32_t seen = loads.load(std::memory_order_acquire);
+  size_t highest = known_modules;
+  auto* main_map = static_cast<link_map*>(nullptr);
+  Dl_info info;
+  if (!dladdr1((void*)g.ctype_init, &info, (void**)&main_map, RTLD_DL_LINKMAP)) return;
+  while (main_map->l_prev) main_map = main_map->l_prev;
+  for (link_map* map = main_map; map; map = map->l_next) {
+    size_t modid = at<size_t>((char*)map, g.map_tls_modid);
+    long offset = at<long>((char*)map, g.map_tls_offset);
+    if (modid > highest) highest = modid;
+    const ElfW(Phdr)* tls;
+    if (modid <= known_modules || offset <= 0 || !tls_segment(map, &tls)) continue;
+    Image image{offset, (const void*)(map->l_addr + tls->p_vaddr), tls->p_filesz, tls->p_memsz};
+    registry_each_area([](char* tp, void* p) { put_image(tp, *static_cast<Image*>(p)); }, &image);
+  }
+  known_modules = highest;
+  synced.store(seen, std::memory_order_relaxed);
+}
+
+}  // namespace vt

@@ -1,0 +1,49 @@
+// The thread area: glibc's TCB (struct pthread), static TLS and DTV behind the thread pointer, made without
+// pthread_create. Layer: core. DESIGN.md, rules 1 to 5.
+//
+// Offsets come from glibc's own thread_db descriptors, from syscalls that hand back what glibc registered, or from the x86-64
+// TLS ABI (tcb 0, dtv 8, self 16, stack guard 40, pointer guard 48: gcc has them compiled in).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+namespace vt {
+
+/// Finds what is needed in this glibc. False with *missing set: this glibc lacks it, and nothing may be virtual.
+/// @thread any, once, before any other function here
+bool thread_area_probe(const char** missing) noexcept;
+
+/// Bytes that a thread area takes, and where in them the thread pointer stands: at area + thread_pointer_offset().
+size_t thread_area_size() noexcept;
+size_t thread_area_alignment() noexcept;
+size_t thread_pointer_offset() noexcept;
+
+/// Makes a fresh area in zeroed memory at `tp` (the thread pointer to be). False: no memory. @thread any, in user context (calls malloc)
+bool thread_area_create(char* tp, pid_t tid) noexcept;
+/// Makes a used area as new, keeping libc's own block (malloc's cache, locale, resolver), which can't be freed from
+/// outside; after fork that block may be half-changed, so `keep_libc` is false there. @thread any, in user context
+bool thread_area_recycle(char* tp, pid_t tid, bool keep_libc) noexcept;
+
+/// In a forked child: what was a virtual thread's area now serves the only thread of the process.
+void thread_area_adopt(char* tp) noexcept;
+
+pid_t thread_area_tid(const char* tp) noexcept;
+void thread_area_set_tid(char* tp, pid_t tid) noexcept;
+
+/// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
+/// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context
+void static_tls_load_begins() noexcept;
+void static_tls_load_ends() noexcept;
+/// A load of which only the start can be seen (dlopen by a name that is searched for on the caller's behalf).
+void static_tls_note_load() noexcept;
+bool static_tls_is_behind() noexcept;
+void static_tls_sync() noexcept;
+
+/// What the thread itself must do first, with its area mounted: ctype tables, resolver state.
+void thread_area_enter(void* resolver_state) noexcept;
+/// At its end: thread_local destructors.
+void thread_area_run_tls_destructors() noexcept;
+
+}  // namespace vt

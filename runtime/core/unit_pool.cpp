@@ -1,0 +1,156 @@
+#include "core/unit_pool.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include <new>
+
+#include "base/spin_lock.h"
+#include "core/registry.h"
+#include "core/thread_area.h"
+#include "core/vthread.h"
+#include "sys/raw.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+namespace vt {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr int kClasses = 40;             // stack sizes 16 KiB * 2^n
+constexpr size_t kSmallest = 16 << 10;
+constexpr size_t kSlabBytes = 64 << 20;  // units are mapped in slabs of this size at most
+constexpr size_t kSlabUnits = 16;
+
+struct SizeClass {
+  VThread* free = nullptr;  // linked by next_run
+  char* slab = nullptr;     // what is left of the last slab
+  char* slab_end = nullptr;
+};
+
+SpinLock lock{Rank::kPool};
+SizeClass classes[kClasses];
+size_t head_size;    // bytes above the stack: VThread + thread area, whole pages
+size_t tp_from_top;  // thread pointer = top - this
+size_t vthread_from_tp;
+
+int class_for(size_t stack) noexcept {
+  int c = 0;
+  while (c < kClasses && (kSmallest << c) < stack) ++c;
+  return c;
+}
+
+char* map(size_t size) noexcept {
+  long p = sys::raw(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (p < 0 && p > -4096) return nullptr;
+  sys::raw(SYS_madvise, p, size, MADV_NOHUGEPAGE);
+  return (char*)p;
+}
+
+/// Memory for one more unit of class c: from its slab, or a new slab, or alone where a slab is too much.
+char* carve(int c, size_t unit) noexcept {
+  SizeClass& k = classes[c];
+  if (k.slab == k.slab_end) {
+    size_t count = kSlabBytes / unit;
+    if (count > kSlabUnits) count = kSlabUnits;
+    if (count < 1) count = 1;
+    char* slab = map(count * unit);
+    if (!slab) slab = map(unit), count = 1;
+    if (!slab) return nullptr;
+    k.slab = slab;
+    k.slab_end = slab + count * unit;
+  }
+  char* low = k.slab;
+  k.slab += unit;
+  return low;
+}
+
+bool guard(char* low) noexcept {
+  static bool no_guard_install = false;
+  if (!no_guard_install) {
+    if (sys::raw(SYS_madvise, low, kPage, MADV_GUARD_INSTALL) == 0) return true;
+    no_guard_install = true;  // an older kernel, or mlockall: a mapping of its own
+  }
+  return sys::raw(SYS_mprotect, low, kPage, PROT_NONE) == 0;
+}
+
+VThread* make(int c) noexcept {
+  size_t unit = kPage + (kSmallest << c) + head_size;
+  char* low;
+  {
+    LockGuard g(lock);
+    low = carve(c, unit);
+  }
+  if (!low || !guard(low)) return nullptr;
+  char* tp = low + unit - tp_from_top;
+  auto* v = new (tp - vthread_from_tp) VThread;
+  v->is_virtual = true;
+  v->tp = tp;
+  v->stack_low = low + kPage;
+  v->stack_top = (char*)v;
+  v->size_class = (uint8_t)c;
+  return registry_add(v, &v->slot) ? v : nullptr;
+}
+
+}  // namespace
+
+void unit_pool_init() noexcept {
+  tp_from_top = thread_area_size() - thread_pointer_offset();
+  tp_from_top = (tp_from_top + thread_area_alignment() - 1) & ~(thread_area_alignment() - 1);
+  // The static TLS is below the thread pointer; the VThread is below that.
+  size_t below = thread_pointer_offset() + sizeof(VThread) + 64;
+  vthread_from_tp = (below + 63) & ~(size_t)63;
+  head_size = (tp_from_top + vthread_from_tp + kPage - 1) & ~(kPage - 1);
+}
+
+VThread* vthread_of(char* tp) noexcept { return (VThread*)(tp - vthread_from_tp); }
+
+VThread* unit_acquire(size_t stack) noexcept {
+  int c = class_for(stack);
+  if (c == kClasses) return nullptr;
+  VThread* v;
+  {
+    LockGuard g(lock);
+    v = classes[c].free;
+    if (v) classes[c].free = v->next_run;
+  }
+  if (!v) v = make(c);
+  if (!v) return nullptr;
+  pid_t tid = kVirtualTidBase + (pid_t)v->slot;
+  bool ok = v->area_ready ? thread_area_recycle(v->tp, tid, v->keep_libc) : thread_area_create(v->tp, tid);
+  if (!ok) {
+    unit_release(v);
+    return nullptr;
+  }
+  v->area_ready = v->keep_libc = true;
+  v->next_run = nullptr;
+  return v;
+}
+
+void unit_release(VThread* v) noexcept {
+  // A pthread_t that is used after its end then looks like an ended thread's to glibc (ESRCH), not like one of ours.
+  if (v->area_ready) thread_area_set_tid(v->tp, -1);
+  v->state.store(State::kFree, std::memory_order_relaxed);
+  LockGuard g(lock);
+  v->next_run = classes[v->size_class].free;
+  classes[v->size_class].free = v;
+}
+
+void unit_pool_lock() noexcept { lock.lock(); }
+void unit_pool_unlock() noexcept { lock.unlock(); }
+
+void unit_pool_after_fork(VThread* keep) noexcept {
+  lock.reset();
+  for (SizeClass& k : classes) k.free = nullptr;
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
+    VThread* v = registry_at(i);
+    if (v == keep) continue;
+    v->keep_libc = false;
+    v->depth = 0;
+    unit_release(v);
+  }
+}
+
+}  // namespace vt

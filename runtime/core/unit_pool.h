@@ -1,0 +1,33 @@
+// Units: one mapping that holds a virtual thread's guard, stack, VThread and thread area, recycled for good.
+//
+//   low                                                                                    high
+//   | guard (1 page) | stack, grows down ...              | VThread | static TLS | struct pthread |
+//
+// Reserved lazily (MAP_NORESERVE, no huge pages), in slabs so that 100,000 of them are few kernel mappings; the guard is
+// MADV_GUARD_INSTALL where the kernel has it (no mapping of its own), else mprotect. Layer: core. Lock rank: kPool.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace vt {
+
+struct VThread;
+
+/// To be called once thread_area_probe() has succeeded.
+void unit_pool_init() noexcept;
+
+/// A unit whose stack has at least `stack` bytes, with a thread area as new. Null: no memory. @thread any, user context
+VThread* unit_acquire(size_t stack) noexcept;
+/// Back to the pool. The thread must be off its stack. @thread any, scheduler too
+void unit_release(VThread* thread) noexcept;
+
+VThread* vthread_of(char* tp) noexcept;
+
+/// Around fork: the child must find the pool whole.
+void unit_pool_lock() noexcept;
+void unit_pool_unlock() noexcept;
+/// In the child: every unit but `keep`'s is free again, and libc's blocks in them aren't to be trusted.
+void unit_pool_after_fork(VThread* keep) noexcept;
+
+}  // namespace vt

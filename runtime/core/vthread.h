@@ -1,0 +1,87 @@
+// A virtual thread. It lives at the top of its unit (core/unit_pool.h), beside its thread area. Layer: core.
+//
+//   state       meaning                                     who may change it, to what
+//   kFree       in the pool                                 thread_create: kRunnable
+//   kRunnable   in exactly one queue                        the carrier that takes it out: kRunning
+//   kRunning    on a carrier, or on its way off it          itself, by the commit on the other side: kParked, kRunnable (yield),
+//                                                           kFree (exit); who wakes it: kNotified
+//   kNotified   the wake-up came before the registers were  the commit: kRunnable; itself, if it hasn't left yet: kRunning
+//               saved
+//   kParked     registers saved, in no queue                who wakes it: kRunnable
+// Each park is paired with exactly one unpark.
+#pragma once
+
+#include <pthread.h>
+#include <resolv.h>
+#undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <atomic>
+
+#include "core/park_reason.h"
+#include "core/self.h"
+#include "sys/context.h"
+
+namespace vt {
+
+struct Carrier;
+
+enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
+
+struct VThread : Self {
+  // ---- the unit's, for good
+  char* tp = nullptr;          // thread pointer = pthread_t
+  char* stack_low = nullptr;   // the unit's own stack, above the guard
+  char* stack_top = nullptr;
+  uint32_t slot = 0;
+  uint8_t size_class = 0;
+  bool area_ready = false;     // the area was created once
+  bool keep_libc = true;       // libc's block survives recycling
+  struct __res_state resolver = {};
+
+  // ---- scheduling
+  std::atomic<State> state{State::kFree};
+  sys::Context context = nullptr;
+  VThread* next_run = nullptr;
+  Carrier* carrier = nullptr;  // where it runs, or ran last; set by whoever mounts it
+  Carrier* home = nullptr;     // the last carrier with a ring
+  ParkReason reason = ParkReason::kNone;
+  uint8_t in_vfork = 0;
+  uint32_t pins = 0;           // > 0: stays on `carrier`
+  uint64_t random = 0;         // chaos
+
+  // ---- the thread's own
+  void* (*start)(void*) = nullptr;
+  void* argument = nullptr;
+  void* result = nullptr;
+  bool result_set = false;
+  bool stack_is_users = false;
+  size_t guard_size = 0;
+  char* used_stack = nullptr;  // as pthread_getattr_np tells
+  size_t used_stack_size = 0;
+  uint64_t signal_mask = 0;
+  stack_t alternate_stack = {};
+  char name[16] = {};
+  bool affinity_set = false;
+  cpu_set_t affinity = {};
+  sys::Fiber fiber;
+  bool forked = false;         // in a forked child: the process's only thread, no longer virtual
+
+  // ---- its end; under the bucket lock of &done
+  uint32_t done = 0;
+  bool detached = false;
+  bool joining = false;
+
+  pthread_t handle() const noexcept { return (pthread_t)tp; }
+};
+
+/// Null on a platform thread. @thread any in user context @signal safe
+inline VThread* current() noexcept {
+  Self* s = vt_self;
+  return s && s->is_virtual ? static_cast<VThread*>(s) : nullptr;
+}
+
+}  // namespace vt

@@ -1,0 +1,113 @@
+#include "core/wait_table.h"
+
+#include <errno.h>
+
+#include "core/scheduler.h"
+#include "sys/futex.h"
+
+namespace vt {
+namespace {
+
+constexpr unsigned kBits = 13;
+Bucket buckets[1 << kBits];  // zero pages until used
+
+WaitNode* node_of(Timer* t) noexcept { return (WaitNode*)((char*)t - __builtin_offsetof(WaitNode, timer)); }
+
+/// Takes the node out if it's still queued: the caller then owes the wake. False: somebody else has.
+bool take_out(WaitNode* n, WaitResult result) noexcept {
+  for (;;) {
+    const void* key = n->key.load(std::memory_order_relaxed);
+    Bucket& b = bucket_of(key);
+    LockGuard guard(b.lock);
+    if (n->key.load(std::memory_order_relaxed) != key) continue;  // requeued meanwhile
+    if (n->result.load(std::memory_order_relaxed) != WaitResult::kQueued) return false;
+    b.remove(n, result);
+    return true;
+  }
+}
+
+void on_deadline(Timer* t, Carrier* here) noexcept {
+  WaitNode* n = node_of(t);
+  if (take_out(n, WaitResult::kTimedOut)) wake(n, here);
+}
+
+WaitResult wait_platform(WaitNode& n, clockid_t clock, const timespec* deadline, bool interruptible) noexcept {
+  // Handlers that run meanwhile may use the runtime: no lock is held here.
+  Self* s = n.owner;
+  uint32_t depth = s->depth;
+  timespec mono;
+  bool realtime = clock == CLOCK_REALTIME;
+  if (deadline && clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) {
+    mono = sys::to_timespec(sys::to_monotonic(clock, *deadline));
+    deadline = &mono;
+  }
+  while (n.woken.load(std::memory_order_acquire) == 0) {  // pairs with the release in wake()
+    s->depth = 0;
+    long r = sys::futex_wait(&n.woken, 0, deadline, realtime);
+    s->depth = depth;
+    if (r == -ETIMEDOUT || (r == -EINTR && interruptible)) {
+      WaitResult why = r == -EINTR ? WaitResult::kInterrupted : WaitResult::kTimedOut;
+      if (take_out(&n, why)) return why;
+      deadline = nullptr;  // the wake-up is on its way
+      interruptible = false;
+    }
+  }
+  return n.result.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Bucket& bucket_of(const void* key) noexcept {
+  return buckets[((uint64_t)key * 0x9e3779b97f4a7c15) >> (64 - kBits)];
+}
+
+WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timespec* deadline, bool interruptible) noexcept {
+  if (!n.owner->is_virtual) return wait_platform(n, clock, deadline, interruptible);
+  auto* v = static_cast<VThread*>(n.owner);
+  if (deadline) {
+    // Armed after the node was queued: if it fires at once it finds it; if the wake-up came first it finds nothing.
+    n.timer.deadline = sys::to_monotonic(clock, *deadline);
+    n.timer.fire = on_deadline;
+    v->home->timers.arm(&n.timer);
+    if (v->carrier->is_blocking) carrier_wake(v->home);
+  }
+  park(reason);
+  if (deadline) TimerHeap::disarm(&n.timer);
+  return n.result.load(std::memory_order_relaxed);
+}
+
+void wake(WaitNode* n, Carrier* here) noexcept {
+  if (n->owner->is_virtual) return unpark(static_cast<VThread*>(n->owner), here);
+  n->woken.store(1, std::memory_order_release);  // the node may be gone from here: the address is only a key
+  sys::futex_wake(&n->woken, 1);
+}
+
+int wake_all(const void* key, int count, Carrier* here) noexcept {
+  Bucket& b = bucket_of(key);
+  WaitNode* list = nullptr;
+  WaitNode** end = &list;
+  int n = 0;
+  {
+    LockGuard guard(b.lock);
+    while (n < count) {
+      WaitNode* w = b.first(key);
+      if (!w) break;
+      b.remove(w, WaitResult::kWoken);
+      *end = w;
+      end = &w->next;
+      ++n;
+    }
+  }
+  while (list) {
+    WaitNode* w = list;
+    list = w->next;
+    wake(w, here);
+  }
+  return n;
+}
+
+void wait_table_after_fork() noexcept {
+  for (Bucket& b : buckets) b.reset();
+}
+
+}  // namespace vt

@@ -1,0 +1,98 @@
+// The wait table: an address-keyed queue on which everything in user space waits, virtual and platform threads alike.
+// Layer: core. Lock rank: kBucket.
+//
+// The protocol, for every primitive: under the bucket's lock a waiter looks at the object's word once more, marks in it that
+// somebody waits, and queues its node; then it lets the lock go and parks. Who releases changes the word, sees the mark, takes the
+// lock and dequeues. So a release either comes before the second look, or finds the node. FIFO per key.
+//
+// A node is on its waiter's stack. Whoever dequeues it (a waker, its timer) owes its owner exactly one wake(), and touches
+// the node for the last time in it.
+#pragma once
+
+#include <stdint.h>
+
+#include <atomic>
+
+#include "base/spin_lock.h"
+#include "core/self.h"
+#include "core/timer_heap.h"
+#include "core/vthread.h"
+#include "sys/clock.h"
+
+namespace vt {
+
+enum class WaitResult : uint32_t { kQueued, kWoken, kTimedOut, kInterrupted };
+
+struct WaitNode {
+  explicit WaitNode(Self* s) noexcept : owner(s) {}
+  WaitNode(const WaitNode&) = delete;
+  WaitNode& operator=(const WaitNode&) = delete;
+
+  Self* owner;
+  WaitNode* next = nullptr;
+  WaitNode* prev = nullptr;
+  std::atomic<const void*> key{nullptr};           // changes only under the locks of both buckets (requeue)
+  std::atomic<WaitResult> result{WaitResult::kWoken};  // kQueued while in a bucket; under its lock
+  std::atomic<uint32_t> woken{0};                  // platform threads: futex
+  void* aux = nullptr;                             // the primitive's
+  uint32_t tag = 0;                                // the primitive's
+  bool starved = false;
+  bool granted = false;                            // what it waits for is its own already
+  Timer timer;
+};
+
+class Bucket {
+ public:
+  constexpr Bucket() noexcept = default;
+  SpinLock lock{Rank::kBucket};
+
+  void push_back(WaitNode* n, const void* key) noexcept {
+    n->key.store(key, std::memory_order_relaxed);
+    n->result.store(WaitResult::kQueued, std::memory_order_relaxed);
+    n->next = nullptr;
+    n->prev = tail_;
+    (tail_ ? tail_->next : head_) = n;
+    tail_ = n;
+  }
+  /// The node's wait is over with `result`: the caller owes it a wake().
+  void remove(WaitNode* n, WaitResult result) noexcept {
+    unlink(n);
+    n->result.store(result, std::memory_order_relaxed);
+  }
+  void unlink(WaitNode* n) noexcept {
+    (n->prev ? n->prev->next : head_) = n->next;
+    (n->next ? n->next->prev : tail_) = n->prev;
+    n->next = n->prev = nullptr;
+  }
+  WaitNode* first(const void* key) const noexcept { return match(head_, key); }
+  WaitNode* following(const WaitNode* n) const noexcept { return match(n->next, n->key.load(std::memory_order_relaxed)); }
+  void reset() noexcept {
+    lock.reset();
+    head_ = tail_ = nullptr;
+  }
+
+ private:
+  static WaitNode* match(WaitNode* n, const void* key) noexcept {
+    while (n && n->key.load(std::memory_order_relaxed) != key) n = n->next;
+    return n;
+  }
+  WaitNode* head_ = nullptr;
+  WaitNode* tail_ = nullptr;
+};
+
+Bucket& bucket_of(const void* key) noexcept;
+
+/// Waits until the caller's queued node is dequeued and woken, or `deadline` (on `clock`; null: for ever) has passed, or, if
+/// `interruptible`, a signal handler ran on a platform thread. Not under a lock. @parks
+WaitResult wait_on(WaitNode& node, ParkReason reason, clockid_t clock, const timespec* deadline, bool interruptible = false) noexcept;
+
+/// Wakes the owner of a dequeued node; not under the bucket's lock where that can be helped. Last touch of the node.
+void wake(WaitNode* node, Carrier* here) noexcept;
+
+/// Dequeues and wakes up to `count` waiters on `key`; how many. The simple primitives' release. @thread any
+int wake_all(const void* key, int count, Carrier* here) noexcept;
+
+/// In a forked child: nobody waits any more.
+void wait_table_after_fork() noexcept;
+
+}  // namespace vt

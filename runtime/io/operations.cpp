@@ -1,0 +1,362 @@
+// The blocking calls on descriptors: tried first where a call can be asked not to block, else submitted to the ring of the
+// carrier. Never changes a descriptor: io_uring itself answers -EAGAIN where the program made it O_NONBLOCK. Layer: io.
+//
+// Writes wait for readiness and then write from the caller's own context, so that SIGPIPE is raised where it belongs.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "core/io_wait.h"
+#include "core/scheduler.h"
+#include "sys/clock.h"
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
+namespace vt {
+namespace {
+
+using sys::kForever;
+using sys::raw;
+
+std::atomic<bool> timeouts_in_use{false};
+
+// ---------------------------------------------------------------- history: is a try worth its syscall?
+
+constexpr int kHistoryFds = 1 << 16;
+constexpr uint8_t kMissesToSkip = 2, kRetryEvery = 32;
+uint8_t misses[kHistoryFds];  // of the last tries on each fd; racy on purpose, it only steers
+
+bool worth_a_try(int fd) noexcept {
+  if (fd < 0 || fd >= kHistoryFds) return true;
+  uint8_t m = __atomic_load_n(&misses[fd], __ATOMIC_RELAXED);
+  if (m < kMissesToSkip) return true;
+  __atomic_store_n(&misses[fd], (uint8_t)(m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
+  return false;
+}
+void note_try(int fd, bool hit) noexcept {
+  if (fd < 0 || fd >= kHistoryFds) return;
+  uint8_t m = __atomic_load_n(&misses[fd], __ATOMIC_RELAXED);
+  __atomic_store_n(&misses[fd], (uint8_t)(hit ? 0 : m < kMissesToSkip ? m + 1 : m), __ATOMIC_RELAXED);
+}
+
+bool is_nonblocking(int fd) noexcept {
+  long flags = raw(SYS_fcntl, fd, F_GETFL);
+  return flags < 0 || (flags & O_NONBLOCK);
+}
+
+/// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
+uint64_t socket_deadline(int fd, int option) noexcept {
+  if (!timeouts_in_use.load(std::memory_order_relaxed)) return kForever;
+  struct {
+    int64_t s, us;
+  } t{};
+  socklen_t size = sizeof t;
+  if (raw(SYS_getsockopt, fd, SOL_SOCKET, option, &t, &size) < 0 || (t.s == 0 && t.us == 0)) return kForever;
+  return sys::add(sys::now(), (uint64_t)t.s * sys::kSecond + (uint64_t)t.us * 1000);
+}
+
+/// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
+template <class Fill>
+int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill) noexcept {
+  if (config.chaos) chaos_yield();
+  for (;;) {
+    RuntimeSection section;
+    VThread* v = current();
+    if (v->carrier->is_blocking) {
+      from_blocking_thread();
+      continue;
+    }
+    IoEntry entry;
+    IoWait wait(v, &entry, 1);
+    io_uring_sqe* sqe = wait.submit(0);
+    if (!sqe) {
+      yield_now();
+      continue;
+    }
+    fill(sqe);
+    wait.track(sqe, 0);
+    wait.finish(reason, deadline);
+    if (entry.result == -ECANCELED || entry.result == -EINTR) {
+      if (wait.timed_out) return -EAGAIN;
+      continue;  // the kernel gave up for reasons of its own: nothing was done
+    }
+    return entry.result;
+  }
+}
+
+/// Waits until fd is ready for `events`: > 0, or -EAGAIN at the deadline. @parks
+int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept {
+  return submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
+}
+
+constexpr long kUndecided = -4095;
+
+/// A try that may not block. kUndecided: it would have, or can't be asked.
+template <class Call>
+ssize_t attempt(int fd, Call&& call) noexcept {
+  if (!worth_a_try(fd)) return kUndecided;
+  ssize_t r = call();
+  bool hit = r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR;
+  note_try(fd, hit);
+  return hit ? r : kUndecided;
+}
+
+}  // namespace
+
+void io_note_timeout_option() noexcept { timeouts_in_use.store(true, std::memory_order_relaxed); }
+void io_forget(int fd) noexcept {
+  if (fd >= 0 && fd < kHistoryFds) __atomic_store_n(&misses[fd], (uint8_t)0, __ATOMIC_RELAXED);
+}
+
+// ---------------------------------------------------------------- reading
+
+ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); });
+  if (r != kUndecided || (flags & RWF_NOWAIT)) return r == kUndecided ? raw(SYS_preadv2, fd, vector, count, offset, 0, flags) : r;
+  return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
+    io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
+    sqe->rw_flags = flags;
+  });
+}
+
+ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
+  iovec one{buffer, size};
+  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
+  if (r != kUndecided) return r;
+  if (size > 0x7ffff000) size = 0x7ffff000;
+  return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
+                    [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
+}
+ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
+ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
+  if (offset < 0) return -EINVAL;
+  iovec one{buffer, size};
+  return io_preadv(fd, &one, 1, offset, 0);
+}
+
+ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
+  if (!(flags & MSG_WAITALL)) {
+    ssize_t r = attempt(fd, [&] { return raw(SYS_recvfrom, fd, buffer, size, flags | MSG_DONTWAIT, nullptr, nullptr); });
+    if (r != kUndecided) return r;
+  }
+  if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
+  if (size > 0x7ffff000) size = 0x7ffff000;
+  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
+                    [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
+}
+
+ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
+  if (!(flags & MSG_WAITALL)) {
+    ssize_t r = attempt(fd, [&] { return raw(SYS_recvmsg, fd, message, flags | MSG_DONTWAIT); });
+    if (r != kUndecided) return r;
+  }
+  if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) return raw(SYS_recvmsg, fd, message, flags);
+  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
+                    [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+}
+
+ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
+  if (!from) return io_recv(fd, buffer, size, flags);
+  uint64_t deadline = kForever;
+  // Tried, then waited for: the address comes back as recvfrom's own semantics have it.
+  for (bool first = true;; first = false) {
+    ssize_t r = raw(SYS_recvfrom, fd, buffer, size, flags | MSG_DONTWAIT, from, from_size);
+    if (r != -EAGAIN || (flags & MSG_DONTWAIT)) return r;
+    if (first) {
+      if (is_nonblocking(fd)) return r;
+      deadline = socket_deadline(fd, SO_RCVTIMEO);
+    }
+    if (int w = wait_ready(fd, POLLIN, deadline, ParkReason::kRecv); w < 0) return w;
+  }
+}
+
+// ---------------------------------------------------------------- writing
+
+namespace {
+
+bool is_file(int fd) noexcept {
+  struct stat s;
+  return raw(SYS_fstat, fd, &s) == 0 && (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode));
+}
+
+/// Copies the vector from its byte `done` on. Null: no memory.
+struct Rest {
+  iovec few[16];
+  iovec* vector = few;
+  int count = 0;
+  ~Rest() {
+    if (vector != few) free(vector);
+  }
+  bool from(const iovec* v, int n, size_t done) noexcept {
+    if (n > 16 && vector == few && !(vector = (iovec*)malloc(sizeof(iovec) * (size_t)n))) return vector = few, false;
+    count = 0;
+    for (int i = 0; i < n; ++i) {
+      if (done >= v[i].iov_len) {
+        done -= v[i].iov_len;
+        continue;
+      }
+      vector[count++] = {(char*)v[i].iov_base + done, v[i].iov_len - done};
+      done = 0;
+    }
+    return true;
+  }
+};
+
+/// The loop of every write: `attempt(done)` writes without blocking from byte `done` on.
+template <class Attempt>
+ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
+  if (config.chaos) chaos_yield();
+  ssize_t r = attempt(0);
+  if (r < 0 ? r != -EAGAIN : (size_t)r >= size) return r;
+  size_t done = r < 0 ? 0 : (size_t)r;
+  if (is_nonblocking(fd)) return r;
+  uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
+  for (;;) {
+    if (int w = wait_ready(fd, POLLOUT, deadline, ParkReason::kWrite); w < 0) return done ? (ssize_t)done : w;
+    r = attempt(done);
+    if (r == -EAGAIN) continue;
+    if (r < 0) return done ? (ssize_t)done : r;
+    done += (size_t)r;
+    if (done >= size) return (ssize_t)done;
+  }
+}
+
+size_t total(const iovec* v, int n) noexcept {
+  size_t sum = 0;
+  for (int i = 0; i < n; ++i)
+    if (__builtin_add_overflow(sum, v[i].iov_len, &sum)) return SIZE_MAX;
+  return sum;
+}
+
+}  // namespace
+
+ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+  if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
+    return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
+  if (first < 0 && first != -EAGAIN) return first;
+  size_t size = total(vector, count);
+  if (first >= 0 && (size_t)first >= size) return first;
+  if (first == -EAGAIN || offset != -1) {
+    if (is_file(fd)) {
+      if (first == -EAGAIN) return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);
+      return first;  // a short write to a file, as write(2) may
+    }
+  }
+  bool again = false;  // the first attempt is made already
+  Rest rest;
+  return write_all(fd, size, [&](size_t done) -> ssize_t {
+    if (!again) return again = true, first;
+    if (!rest.from(vector, count, done)) return -ENOMEM;
+    return raw(SYS_pwritev2, fd, rest.vector, rest.count, offset, 0, flags | RWF_NOWAIT);
+  });
+}
+ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
+  iovec one{const_cast<void*>(buffer), size};
+  return io_pwritev(fd, &one, 1, -1, 0);
+}
+ssize_t io_writev(int fd, const iovec* vector, int count) noexcept { return io_pwritev(fd, vector, count, -1, 0); }
+ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcept {
+  if (offset < 0) return -EINVAL;
+  iovec one{const_cast<void*>(buffer), size};
+  return io_pwritev(fd, &one, 1, offset, 0);
+}
+
+ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
+  if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
+  return write_all(fd, size, [&](size_t done) -> ssize_t {
+    return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, flags | MSG_DONTWAIT, to, to_size);
+  });
+}
+ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
+  return io_sendto(fd, buffer, size, flags, nullptr, 0);
+}
+ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
+  if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
+  int count = (int)message->msg_iovlen;
+  bool again = false;
+  Rest rest;
+  return write_all(fd, total(message->msg_iov, count), [&](size_t done) -> ssize_t {
+    if (!again) return again = true, first;
+    msghdr part = *message;
+    if (done) {
+      if (!rest.from(message->msg_iov, count, done)) return -ENOMEM;
+      part.msg_iov = rest.vector;
+      part.msg_iovlen = (size_t)rest.count;
+      part.msg_control = nullptr;  // went with the first bytes
+      part.msg_controllen = 0;
+    }
+    return raw(SYS_sendmsg, fd, &part, flags | MSG_DONTWAIT);
+  });
+}
+
+// ---------------------------------------------------------------- connections, files
+
+int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
+  int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
+                     [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); });
+  if (r >= 0) io_forget(r);
+  return r;
+}
+
+int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
+  uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
+  int r = submit_one(ParkReason::kConnect, deadline,
+                     [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });
+  return r == -EAGAIN && deadline != kForever ? -EINPROGRESS : r;
+}
+
+int io_fsync(int fd, bool data_only) noexcept {
+  return submit_one(ParkReason::kFile, kForever, [&](io_uring_sqe* sqe) {
+    io_uring_prep_fsync(sqe, fd, data_only ? IORING_FSYNC_DATASYNC : 0);
+  });
+}
+
+ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept {
+  ssize_t r = 0;
+  blocking([&] { r = raw(SYS_sendfile, out, in, offset, count); });
+  return r;
+}
+
+pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
+  long r = raw(SYS_wait4, pid, status, options | WNOHANG, usage);
+  if (r != 0 || (options & WNOHANG)) return (pid_t)r;
+  if (pid > 0 && !(options & (WUNTRACED | WCONTINUED))) {
+    long fd = raw(SYS_pidfd_open, pid, 0);
+    if (fd >= 0) {
+      while ((r = raw(SYS_wait4, pid, status, options | WNOHANG, usage)) == 0)
+        if (wait_ready((int)fd, POLLIN, kForever, ParkReason::kChild) < 0) break;
+      raw(SYS_close, fd);
+      if (r != 0) return (pid_t)r;
+    }
+  }
+  do blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
+  while (r == -EINTR);
+  return (pid_t)r;
+}
+
+int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
+  siginfo_t mine{};
+  long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
+  if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
+    do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
+    while (r == -EINTR);
+  }
+  if (r == 0 && info) *info = mine;
+  return (int)r;
+}
+
+}  // namespace vt

@@ -1,0 +1,126 @@
+// poll, select and epoll_wait: the kernel is asked first; if nothing is ready, one poll submission for each descriptor, and
+// it is asked again when the first of them completes. Layer: io.
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "core/io_wait.h"
+#include "core/scheduler.h"
+#include "sys/clock.h"
+
+namespace vt {
+namespace {
+
+using sys::kForever;
+using sys::raw;
+
+constexpr unsigned kOnStack = 16;
+
+uint64_t deadline_of(const timespec* timeout) noexcept {
+  return timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : kForever;
+}
+
+/// Waits until one of the descriptors may be ready, or `deadline`. False: no memory. @parks
+bool wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
+  if (config.chaos) chaos_yield();
+  IoEntry few[kOnStack];
+  IoEntry* entries = few;
+  if (count > kOnStack && !(entries = (IoEntry*)calloc(count, sizeof(IoEntry)))) return false;
+  {
+    RuntimeSection section;
+    if (current()->carrier->is_blocking) from_blocking_thread();
+    IoWait wait(current(), entries, count);
+    for (unsigned i = 0; i < count; ++i) {
+      if (fds[i].fd < 0) continue;
+      io_uring_sqe* sqe = wait.submit(i);
+      if (!sqe) break;  // the kernel takes no more: those submitted have to do, and time is looked at below
+      io_uring_prep_poll_add(sqe, fds[i].fd, (unsigned)(unsigned short)fds[i].events);
+      wait.track(sqe, i);
+    }
+    if (wait.pending) wait.finish(ParkReason::kPoll, deadline);
+  }
+  if (entries != few) free(entries);
+  return true;
+}
+
+/// Without a descriptor to watch, poll and select are sleeps.
+void sleep_till(uint64_t deadline) noexcept { sleep_until(CLOCK_MONOTONIC, sys::to_timespec(deadline)); }
+
+}  // namespace
+
+int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
+  if (timeout && !sys::valid(*timeout)) return -EINVAL;
+  uint64_t deadline = deadline_of(timeout);
+  for (;;) {
+    timespec none{};
+    int r = (int)raw(SYS_ppoll, fds, count, &none, nullptr, 8);
+    if (r != 0 || (timeout && sys::now() >= deadline)) return r;
+    bool watch = false;
+    for (nfds_t i = 0; i < count; ++i) watch |= fds[i].fd >= 0;
+    if (!watch)
+      sleep_till(deadline);
+    else if (!wait_any(fds, (unsigned)count, deadline))
+      return -ENOMEM;
+  }
+}
+
+int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
+  if (count < 0 || (timeout && (!sys::valid(*timeout) || timeout->tv_sec < 0))) return -EINVAL;
+  uint64_t deadline = deadline_of(timeout);
+  size_t words = ((size_t)count + 63) / 64;
+  uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
+  constexpr short kEvents[3] = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
+  auto* memory = (uint64_t*)malloc(words * 8 * 3 + 1);
+  if (!memory) return -ENOMEM;
+  uint64_t* wanted[3];
+  for (int s = 0; s < 3; ++s) {
+    wanted[s] = memory + words * (size_t)s;
+    if (sets[s]) memcpy(wanted[s], sets[s], words * 8);
+  }
+  pollfd* fds = nullptr;
+  unsigned n = 0;
+  int r;
+  for (;;) {
+    timespec none{};
+    r = (int)raw(SYS_pselect6, count, sets[0], sets[1], sets[2], &none, nullptr);
+    if (r != 0 || (timeout && sys::now() >= deadline)) break;
+    if (!fds) {
+      if (!(fds = (pollfd*)calloc((size_t)count + 1, sizeof(pollfd)))) {
+        r = -ENOMEM;
+        break;
+      }
+      for (int fd = 0; fd < count; ++fd) {
+        short events = 0;
+        for (int s = 0; s < 3; ++s)
+          if (sets[s] && (wanted[s][fd / 64] >> (fd % 64) & 1)) events |= kEvents[s];
+        if (events) fds[n++] = {fd, events, 0};
+      }
+    }
+    if (n == 0)
+      sleep_till(deadline);
+    else if (!wait_any(fds, n, deadline)) {
+      r = -ENOMEM;
+      break;
+    }
+    for (int s = 0; s < 3; ++s)
+      if (sets[s]) memcpy(sets[s], wanted[s], words * 8);
+  }
+  free(fds);
+  free(memory);
+  return r;
+}
+
+int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
+  uint64_t deadline = deadline_of(timeout);
+  pollfd one{epfd, POLLIN, 0};
+  for (;;) {
+    int r = (int)raw(SYS_epoll_wait, epfd, events, max, 0);
+    if (r != 0 || (timeout && sys::now() >= deadline)) return r;
+    if (!wait_any(&one, 1, deadline)) return -ENOMEM;
+  }
+}
+
+}  // namespace vt

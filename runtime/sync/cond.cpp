@@ -1,0 +1,114 @@
+// Condition variables. The clock and the shared flag are where glibc has them (__wrefs); the count of queued waiters is in
+// the first word, so that a signal without waiters is one load. Layer: sync.
+//
+// A waiter queues its node before it lets the mutex go; who signals dequeues exactly one node, FIFO, so no wake-up is lost or
+// taken by a later waiter. A broadcast wakes the first and moves the others to the mutex's queue.
+#include <errno.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "core/scheduler.h"
+#include "core/thread_area.h"
+#include "sync/mutex.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+namespace {
+
+constexpr unsigned kShared = 1, kMonotonic = 2;  // __wrefs, nptl/pthread_cond_common.c
+
+std::atomic<uint32_t>& waiters(pthread_cond_t* c) noexcept { return *reinterpret_cast<std::atomic<uint32_t>*>(c); }
+
+/// The first waiter out of the queue; null if none.
+WaitNode* take_first(Bucket& b, pthread_cond_t* c) noexcept {
+  WaitNode* n = b.first(c);
+  if (!n) return nullptr;
+  waiters(c).fetch_sub(1, std::memory_order_relaxed);
+  b.remove(n, WaitResult::kWoken);
+  return n;
+}
+
+}  // namespace
+
+bool cond_is_foreign(const pthread_cond_t* c) noexcept { return c->__data.__wrefs & kShared; }
+clockid_t cond_clock(const pthread_cond_t* c) noexcept {
+  return c->__data.__wrefs & kMonotonic ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+}
+
+int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  if (config.chaos) chaos_yield();
+  RuntimeSection section;
+  WaitNode node(section.self_ptr());
+  node.aux = m;
+  Bucket& b = bucket_of(c);
+  {
+    LockGuard guard(b.lock);
+    // seq_cst: with the mutex held by us, whoever signals after taking it sees the count
+    waiters(c).fetch_add(1, std::memory_order_seq_cst);
+    b.push_back(&node, c);
+  }
+  int error = 0;
+  unsigned count = mutex_release_for_wait(m, &error);
+  if (error) {  // not the owner: as if we had never come
+    LockGuard guard(b.lock);
+    if (node.result.load(std::memory_order_relaxed) == WaitResult::kQueued) {
+      waiters(c).fetch_sub(1, std::memory_order_relaxed);
+      b.remove(&node, WaitResult::kTimedOut);
+      return -error;
+    }
+  }
+  WaitResult r = wait_on(node, ParkReason::kCond, clock, deadline);
+  bool timed_out = r == WaitResult::kTimedOut && node.key.load(std::memory_order_relaxed) == c;
+  if (timed_out) waiters(c).fetch_sub(1, std::memory_order_relaxed);
+  if (node.granted) {  // moved to the mutex's queue, and handed the mutex
+    m->__data.__owner = thread_area_tid(sys::thread_pointer());
+    m->__data.__count = count;
+  } else {
+    mutex_relock(m, count);
+  }
+  return timed_out ? -ETIMEDOUT : 0;
+}
+
+int cond_signal(pthread_cond_t* c) noexcept {
+  if (waiters(c).load(std::memory_order_seq_cst) == 0) return 0;
+  RuntimeSection section;
+  Bucket& b = bucket_of(c);
+  WaitNode* n;
+  {
+    LockGuard guard(b.lock);
+    n = take_first(b, c);
+  }
+  if (n) wake(n, carrier_here());
+  return 0;
+}
+
+int cond_broadcast(pthread_cond_t* c) noexcept {
+  if (waiters(c).load(std::memory_order_seq_cst) == 0) return 0;
+  RuntimeSection section;
+  Bucket& b = bucket_of(c);
+  WaitNode* list = nullptr;
+  WaitNode** end = &list;
+  {
+    LockGuard guard(b.lock);
+    bool first = true;
+    while (WaitNode* n = take_first(b, c)) {
+      auto* m = static_cast<pthread_mutex_t*>(n->aux);
+      if (!first && mutex_adopt_waiter(m, n, b)) continue;
+      first = false;
+      *end = n;
+      end = &n->next;
+    }
+    *end = nullptr;
+  }
+  while (list) {
+    WaitNode* n = list;
+    list = n->next;
+    wake(n, carrier_here());
+  }
+  return 0;
+}
+
+int cond_destroy(pthread_cond_t*) noexcept { return 0; }
+
+}  // namespace vt

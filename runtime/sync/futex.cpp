@@ -1,0 +1,49 @@
+// A virtual futex(2) on private memory, and sleeping. Layer: sync.
+#include <errno.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "core/scheduler.h"
+#include "core/wait_table.h"
+
+namespace vt {
+
+int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline) noexcept {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  RuntimeSection section;
+  WaitNode node(section.self_ptr());
+  Bucket& b = bucket_of(word);
+  {
+    LockGuard guard(b.lock);
+    // seq_cst: a waker stores the word, then takes this lock
+    if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != expected) return -EAGAIN;
+    b.push_back(&node, word);
+  }
+  switch (wait_on(node, ParkReason::kFutex, clock, deadline, true)) {
+    case WaitResult::kTimedOut: return -ETIMEDOUT;
+    case WaitResult::kInterrupted: return -EINTR;
+    default: return 0;
+  }
+}
+
+int futex_wake(const uint32_t* word, int count) noexcept {
+  RuntimeSection section;
+  return wake_all(word, count, carrier_here());
+}
+
+int sleep_until(clockid_t clock, const timespec& deadline) noexcept {
+  if (!sys::valid(deadline)) return -EINVAL;
+  do {
+    RuntimeSection section;
+    WaitNode node(section.self_ptr());
+    Bucket& b = bucket_of(&node);
+    {
+      LockGuard guard(b.lock);
+      b.push_back(&node, &node);
+    }
+    wait_on(node, ParkReason::kSleep, clock, &deadline);
+  } while (sys::now_on(clock) < sys::to_ns(deadline));  // a clock that was set back
+  return 0;
+}
+
+}  // namespace vt

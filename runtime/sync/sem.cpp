@@ -1,0 +1,105 @@
+// Semaphores in glibc's layout for 64-bit: the value in the low half of one word, the number of waiters in the high half, then
+// the private flag (0; 128 if process-shared). Layer: sync.
+//
+// sem_post may race with the waiter's free(): after its atomic add the poster uses the address as a key only, and touches the
+// semaphore again only while a node for it is queued and the bucket is locked: its waiter can't have returned then.
+#include <errno.h>
+#include <semaphore.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "core/scheduler.h"
+#include "core/wait_table.h"
+
+namespace vt {
+namespace {
+
+constexpr uint64_t kWaiter = 1ull << 32;
+constexpr uint32_t kMax = 0x7fffffff;  // SEM_VALUE_MAX
+
+std::atomic<uint64_t>& data(sem_t* s) noexcept { return *reinterpret_cast<std::atomic<uint64_t>*>(s); }
+uint32_t value(uint64_t d) noexcept { return (uint32_t)d; }
+
+bool take(sem_t* s) noexcept {
+  uint64_t d = data(s).load(std::memory_order_relaxed);
+  while (value(d))
+    // acquire: pairs with the poster's release [sem]
+    if (data(s).compare_exchange_weak(d, d - 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+  return false;
+}
+
+/// The slow half of a post, by key.
+void hand_over(sem_t* s) noexcept {
+  Bucket& b = bucket_of(s);
+  WaitNode* node;
+  {
+    LockGuard guard(b.lock);
+    node = b.first(s);
+    if (!node) return;
+    uint64_t d = data(s).load(std::memory_order_relaxed);
+    do
+      if (!value(d)) return;  // somebody who didn't wait took it; the next post looks again
+    while (!data(s).compare_exchange_weak(d, d - 1 - kWaiter, std::memory_order_acq_rel));
+    node->granted = true;
+    b.remove(node, WaitResult::kWoken);
+  }
+  wake(node, carrier_here());
+}
+
+}  // namespace
+
+void run_deferred(Self* s) noexcept {
+  while (s->deferred_count) {
+    auto* sem = static_cast<sem_t*>(s->deferred[--s->deferred_count]);
+    RuntimeSection section;
+    hand_over(sem);
+  }
+}
+
+bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] != 0; }
+
+int sem_try(sem_t* s) noexcept { return take(s) ? 0 : -EAGAIN; }
+
+int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
+  if (config.chaos) chaos_yield();
+  if (take(s)) return 0;
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  RuntimeSection section;
+  WaitNode node(section.self_ptr());
+  Bucket& b = bucket_of(s);
+  {
+    LockGuard guard(b.lock);
+    data(s).fetch_add(kWaiter, std::memory_order_seq_cst);  // the mark
+    if (take(s)) {                                          // the second look
+      data(s).fetch_sub(kWaiter, std::memory_order_relaxed);
+      return 0;
+    }
+    b.push_back(&node, s);
+  }
+  switch (wait_on(node, ParkReason::kSem, clock, deadline, true)) {
+    case WaitResult::kTimedOut: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -ETIMEDOUT;
+    case WaitResult::kInterrupted: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -EINTR;
+    default: return 0;  // the poster took our unit and our mark off
+  }
+}
+
+int sem_release(sem_t* s) noexcept {
+  uint64_t d = data(s).load(std::memory_order_relaxed);
+  do
+    if (value(d) == kMax) return -EOVERFLOW;
+  while (!data(s).compare_exchange_weak(d, d + 1, std::memory_order_acq_rel, std::memory_order_relaxed));  // [sem]
+  if (d < kWaiter) return 0;
+  Self* me = self();
+  if (me->depth) {
+    // A signal handler on top of the runtime: the section that it interrupted does the rest when it ends.
+    VT_CHECK(me->deferred_count < Self::kMaxDeferred);
+    me->deferred[me->deferred_count] = s;
+    me->deferred_count = (uint8_t)(me->deferred_count + 1);
+    return 0;
+  }
+  RuntimeSection section;
+  hand_over(s);
+  return 0;
+}
+
+}  // namespace vt

@@ -1,0 +1,179 @@
+// read, write, send, recv and their kin: parked on a virtual thread, libc's own elsewhere. read(2), recv(2), …
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+// A cancellation point that has nothing pending costs a load: glibc's own test, on our thread area.
+#define VT_PARKED(...)                     \
+  do {                                     \
+    if (vt::can_park()) {                  \
+      pthread_testcancel();                \
+      return errno_result(__VA_ARGS__);    \
+    }                                      \
+  } while (0)
+
+VT_EXPORT ssize_t read(int fd, void* buffer, size_t size) {
+  VT_PARKED(vt::io_read(fd, buffer, size));
+  return VT_REAL(read)(fd, buffer, size);
+}
+VT_EXPORT ssize_t __read(int fd, void* buffer, size_t size) { return read(fd, buffer, size); }
+VT_EXPORT ssize_t __read_chk(int fd, void* buffer, size_t size, size_t room) {
+  if (size > room) return VT_REAL(__read_chk)(fd, buffer, size, room);
+  return read(fd, buffer, size);
+}
+VT_EXPORT ssize_t readv(int fd, const iovec* vector, int count) {
+  VT_PARKED(vt::io_readv(fd, vector, count));
+  return VT_REAL(readv)(fd, vector, count);
+}
+VT_EXPORT ssize_t pread64(int fd, void* buffer, size_t size, off64_t offset) {
+  VT_PARKED(vt::io_pread(fd, buffer, size, offset));
+  return VT_REAL(pread64)(fd, buffer, size, offset);
+}
+VT_EXPORT ssize_t pread(int fd, void* buffer, size_t size, off_t offset) { return pread64(fd, buffer, size, offset); }
+VT_EXPORT ssize_t __pread64_chk(int fd, void* buffer, size_t size, off64_t offset, size_t room) {
+  if (size > room) return VT_REAL(__pread64_chk)(fd, buffer, size, offset, room);
+  return pread64(fd, buffer, size, offset);
+}
+VT_EXPORT ssize_t __pread_chk(int fd, void* buffer, size_t size, off_t offset, size_t room) {
+  return __pread64_chk(fd, buffer, size, offset, room);
+}
+VT_EXPORT ssize_t preadv64(int fd, const iovec* vector, int count, off64_t offset) {
+  if (offset >= 0) VT_PARKED(vt::io_preadv(fd, vector, count, offset, 0));
+  return VT_REAL(preadv64)(fd, vector, count, offset);
+}
+VT_EXPORT ssize_t preadv(int fd, const iovec* vector, int count, off_t offset) { return preadv64(fd, vector, count, offset); }
+VT_EXPORT ssize_t preadv64v2(int fd, const iovec* vector, int count, off64_t offset, int flags) {
+  if (offset >= -1) VT_PARKED(vt::io_preadv(fd, vector, count, offset, flags));
+  return VT_REAL(preadv64v2)(fd, vector, count, offset, flags);
+}
+VT_EXPORT ssize_t preadv2(int fd, const iovec* vector, int count, off_t offset, int flags) {
+  return preadv64v2(fd, vector, count, offset, flags);
+}
+
+VT_EXPORT ssize_t write(int fd, const void* buffer, size_t size) {
+  VT_PARKED(vt::io_write(fd, buffer, size));
+  return VT_REAL(write)(fd, buffer, size);
+}
+VT_EXPORT ssize_t __write(int fd, const void* buffer, size_t size) { return write(fd, buffer, size); }
+VT_EXPORT ssize_t writev(int fd, const iovec* vector, int count) {
+  VT_PARKED(vt::io_writev(fd, vector, count));
+  return VT_REAL(writev)(fd, vector, count);
+}
+VT_EXPORT ssize_t pwrite64(int fd, const void* buffer, size_t size, off64_t offset) {
+  VT_PARKED(vt::io_pwrite(fd, buffer, size, offset));
+  return VT_REAL(pwrite64)(fd, buffer, size, offset);
+}
+VT_EXPORT ssize_t pwrite(int fd, const void* buffer, size_t size, off_t offset) { return pwrite64(fd, buffer, size, offset); }
+VT_EXPORT ssize_t pwritev64(int fd, const iovec* vector, int count, off64_t offset) {
+  if (offset >= 0) VT_PARKED(vt::io_pwritev(fd, vector, count, offset, 0));
+  return VT_REAL(pwritev64)(fd, vector, count, offset);
+}
+VT_EXPORT ssize_t pwritev(int fd, const iovec* vector, int count, off_t offset) { return pwritev64(fd, vector, count, offset); }
+VT_EXPORT ssize_t pwritev64v2(int fd, const iovec* vector, int count, off64_t offset, int flags) {
+  if (offset >= -1) VT_PARKED(vt::io_pwritev(fd, vector, count, offset, flags));
+  return VT_REAL(pwritev64v2)(fd, vector, count, offset, flags);
+}
+VT_EXPORT ssize_t pwritev2(int fd, const iovec* vector, int count, off_t offset, int flags) {
+  return pwritev64v2(fd, vector, count, offset, flags);
+}
+
+VT_EXPORT int fsync(int fd) {
+  VT_PARKED(vt::io_fsync(fd, false));
+  return VT_REAL(fsync)(fd);
+}
+VT_EXPORT int fdatasync(int fd) {
+  VT_PARKED(vt::io_fsync(fd, true));
+  return VT_REAL(fdatasync)(fd);
+}
+VT_EXPORT ssize_t sendfile64(int out, int in, off64_t* offset, size_t count) {
+  VT_PARKED(vt::io_sendfile(out, in, offset, count));
+  return VT_REAL(sendfile64)(out, in, offset, count);
+}
+VT_EXPORT ssize_t sendfile(int out, int in, off_t* offset, size_t count) { return sendfile64(out, in, offset, count); }
+
+// ---------------------------------------------------------------- sockets
+
+VT_EXPORT ssize_t recv(int fd, void* buffer, size_t size, int flags) {
+  VT_PARKED(vt::io_recv(fd, buffer, size, flags));
+  return VT_REAL(recv)(fd, buffer, size, flags);
+}
+VT_EXPORT ssize_t __recv_chk(int fd, void* buffer, size_t size, size_t room, int flags) {
+  if (size > room) return VT_REAL(__recv_chk)(fd, buffer, size, room, flags);
+  return recv(fd, buffer, size, flags);
+}
+VT_EXPORT ssize_t recvfrom(int fd, void* buffer, size_t size, int flags, __SOCKADDR_ARG from, socklen_t* from_size) {
+  VT_PARKED(vt::io_recvfrom(fd, buffer, size, flags, from, from_size));
+  return VT_REAL(recvfrom)(fd, buffer, size, flags, from, from_size);
+}
+VT_EXPORT ssize_t __recvfrom_chk(int fd, void* buffer, size_t size, size_t room, int flags, sockaddr* from, socklen_t* from_size) {
+  if (size > room) return VT_REAL(__recvfrom_chk)(fd, buffer, size, room, flags, from, from_size);
+  return recvfrom(fd, buffer, size, flags, from, from_size);
+}
+VT_EXPORT ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  VT_PARKED(vt::io_recvmsg(fd, message, flags));
+  return VT_REAL(recvmsg)(fd, message, flags);
+}
+VT_EXPORT ssize_t send(int fd, const void* buffer, size_t size, int flags) {
+  VT_PARKED(vt::io_send(fd, buffer, size, flags));
+  return VT_REAL(send)(fd, buffer, size, flags);
+}
+VT_EXPORT ssize_t __send(int fd, const void* buffer, size_t size, int flags) { return send(fd, buffer, size, flags); }
+VT_EXPORT ssize_t sendto(int fd, const void* buffer, size_t size, int flags, __CONST_SOCKADDR_ARG to, socklen_t to_size) {
+  VT_PARKED(vt::io_sendto(fd, buffer, size, flags, to, to_size));
+  return VT_REAL(sendto)(fd, buffer, size, flags, to, to_size);
+}
+VT_EXPORT ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  VT_PARKED(vt::io_sendmsg(fd, message, flags));
+  return VT_REAL(sendmsg)(fd, message, flags);
+}
+VT_EXPORT int accept(int fd, __SOCKADDR_ARG address, socklen_t* size) {
+  VT_PARKED(vt::io_accept(fd, address, size, 0));
+  return VT_REAL(accept)(fd, address, size);
+}
+VT_EXPORT int accept4(int fd, __SOCKADDR_ARG address, socklen_t* size, int flags) {
+  VT_PARKED(vt::io_accept(fd, address, size, flags));
+  return VT_REAL(accept4)(fd, address, size, flags);
+}
+VT_EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) {
+  VT_PARKED(vt::io_connect(fd, address, size));
+  return VT_REAL(connect)(fd, address, size);
+}
+VT_EXPORT int __connect(int fd, const sockaddr* address, socklen_t size) { return connect(fd, address, size); }
+
+VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, socklen_t size) {
+  constexpr int kNewRcvTimeo = 66, kNewSndTimeo = 67;  // SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW
+  if (level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == kNewRcvTimeo || option == kNewSndTimeo))
+    vt::io_note_timeout_option();
+  return VT_REAL(setsockopt)(fd, level, option, value, size);
+}
+VT_EXPORT int close(int fd) {
+  vt::io_forget(fd);
+  return VT_REAL(close)(fd);
+}
+VT_EXPORT int __close(int fd) { return close(fd); }
+VT_EXPORT int dup2(int from, int to) {
+  vt::io_forget(to);
+  return VT_REAL(dup2)(from, to);
+}
+VT_EXPORT int dup3(int from, int to, int flags) {
+  vt::io_forget(to);
+  return VT_REAL(dup3)(from, to, flags);
+}
+
+// ---------------------------------------------------------------- file locks: tried, then announced as blocking
+
+VT_EXPORT int flock(int fd, int operation) {
+  int r = vt::can_park() && !(operation & LOCK_NB) ? VT_REAL(flock)(fd, operation | LOCK_NB) : VT_REAL(flock)(fd, operation);
+  if (r == -1 && errno == EWOULDBLOCK && !(operation & LOCK_NB) && vt::can_park())
+    vt::blocking([&] { r = VT_REAL(flock)(fd, operation); });
+  return r;
+}
+VT_EXPORT int lockf64(int fd, int command, off64_t size) {
+  int r = -1;
+  if (vt::can_park() && command == F_LOCK)
+    vt::blocking([&] { r = VT_REAL(lockf64)(fd, command, size); });
+  else
+    r = VT_REAL(lockf64)(fd, command, size);
+  return r;
+}
+VT_EXPORT int lockf(int fd, int command, off_t size) { return lockf64(fd, command, size); }

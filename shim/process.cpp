@@ -1,0 +1,185 @@
+// Children and signals: what a process inherits must be the program's, not the carrier's. fork needs no wrapper: glibc's own
+// runs on the caller's thread area, and the runtime's atfork handlers do the rest (core/runtime.cpp).
+#include <stdarg.h>
+
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+namespace {
+
+/// The calling OS thread's mask is the virtual thread's while this stands.
+class ExposedMask {
+ public:
+  ExposedMask() : on_(vt::on_vthread()) {
+    if (on_) vt::mask_expose(&saved_);
+  }
+  ~ExposedMask() {
+    int e = errno;
+    if (on_) vt::mask_restore(&saved_);
+    errno = e;
+  }
+
+ private:
+  bool on_;
+  sigset_t saved_;
+};
+
+/// The arguments of an execl call: counted, then copied onto the stack by the macro below.
+int count_arguments(va_list args) {
+  int n = 1;
+  while (va_arg(args, char*)) ++n;
+  return n;
+}
+
+}  // namespace
+
+VT_EXPORT int execve(const char* path, char* const argv[], char* const env[]) {
+  ExposedMask mask;
+  return VT_REAL(execve)(path, argv, env);
+}
+VT_EXPORT int execv(const char* path, char* const argv[]) {
+  ExposedMask mask;
+  return VT_REAL(execv)(path, argv);
+}
+VT_EXPORT int execvp(const char* file, char* const argv[]) {
+  ExposedMask mask;
+  return VT_REAL(execvp)(file, argv);
+}
+VT_EXPORT int execvpe(const char* file, char* const argv[], char* const env[]) {
+  ExposedMask mask;
+  return VT_REAL(execvpe)(file, argv, env);
+}
+VT_EXPORT int fexecve(int fd, char* const argv[], char* const env[]) {
+  ExposedMask mask;
+  return VT_REAL(fexecve)(fd, argv, env);
+}
+#define VT_EXECL(call)                                            \
+  va_list args;                                                   \
+  va_start(args, first);                                          \
+  int n = count_arguments(args);                                  \
+  va_end(args);                                                   \
+  char* argv[n + 1];                                              \
+  argv[0] = const_cast<char*>(first);                             \
+  va_start(args, first);                                          \
+  for (int i = 1; i <= n; ++i) argv[i] = va_arg(args, char*);     \
+  va_end(args);                                                   \
+  return call(path, argv)
+#pragma GCC diagnostic ignored "-Wvla"
+VT_EXPORT int execl(const char* path, const char* first, ...) { VT_EXECL(execv); }
+VT_EXPORT int execlp(const char* path, const char* first, ...) { VT_EXECL(execvp); }
+
+VT_EXPORT int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attr,
+                          char* const argv[], char* const env[]) {
+  ExposedMask mask;
+  return VT_REAL(posix_spawn)(pid, path, actions, attr, argv, env);
+}
+VT_EXPORT int posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attr,
+                           char* const argv[], char* const env[]) {
+  ExposedMask mask;
+  return VT_REAL(posix_spawnp)(pid, file, actions, attr, argv, env);
+}
+VT_EXPORT FILE* popen(const char* command, const char* mode) {
+  ExposedMask mask;
+  return VT_REAL(popen)(command, mode);
+}
+VT_EXPORT int system(const char* command) {
+  if (!vt::can_park()) return VT_REAL(system)(command);
+  int r = -1;
+  vt::blocking([&] {
+    ExposedMask mask;
+    r = VT_REAL(system)(command);
+  });
+  return r;
+}
+
+// ---------------------------------------------------------------- vfork
+// The child runs on our stack, in our memory, until it execs: so this can't be a C++ function. The return address waits in a
+// register that the kernel preserves; a virtual thread is marked before, and the parent takes the mark off.
+
+extern "C" __attribute__((visibility("hidden"))) void vt_vfork_enter() { vt::vfork_enter(); }
+extern "C" __attribute__((visibility("hidden"))) void vt_vfork_leave() { vt::vfork_leave(); }
+extern "C" __attribute__((visibility("hidden"))) int* vt_errno() { return &errno; }
+asm(R"(
+    .text
+    .globl vfork
+    .type vfork, @function
+vfork:
+    .cfi_startproc
+    endbr64
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call vt_vfork_enter
+    addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    popq %rdi
+    .cfi_adjust_cfa_offset -8
+    .cfi_register %rip, %rdi
+    movl $58, %eax
+    syscall
+    pushq %rdi
+    .cfi_adjust_cfa_offset 8
+    testl %eax, %eax
+    jz 1f
+    pushq %rax
+    .cfi_adjust_cfa_offset 8
+    call vt_vfork_leave
+    popq %rax
+    .cfi_adjust_cfa_offset -8
+    testl %eax, %eax
+    jns 1f
+    negl %eax
+    pushq %rax
+    .cfi_adjust_cfa_offset 8
+    call vt_errno
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    movl %ecx, (%rax)
+    movl $-1, %eax
+1:  ret
+    .cfi_endproc
+    .size vfork, .-vfork
+)");
+
+// ---------------------------------------------------------------- waiting for children
+
+VT_EXPORT pid_t wait4(pid_t pid, int* status, int options, struct rusage* usage) {
+  if (!vt::can_park()) return VT_REAL(wait4)(pid, status, options, usage);
+  pthread_testcancel();
+  return (pid_t)errno_result(vt::io_wait4(pid, status, options, usage));
+}
+VT_EXPORT pid_t waitpid(pid_t pid, int* status, int options) {
+  if (!vt::can_park()) return VT_REAL(waitpid)(pid, status, options);
+  return wait4(pid, status, options, nullptr);
+}
+VT_EXPORT pid_t __waitpid(pid_t pid, int* status, int options) { return waitpid(pid, status, options); }
+VT_EXPORT pid_t wait(int* status) { return waitpid(-1, status, 0); }
+VT_EXPORT pid_t wait3(int* status, int options, struct rusage* usage) { return wait4(-1, status, options, usage); }
+VT_EXPORT int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+  if (!vt::can_park()) return VT_REAL(waitid)(type, id, info, options);
+  pthread_testcancel();
+  return (int)errno_result(vt::io_waitid(type, id, info, options, nullptr));
+}
+
+// ---------------------------------------------------------------- signals, first form
+
+VT_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(pthread_sigmask)(how, set, old);
+  return -vt::thread_sigmask(how, set, old);
+}
+VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(sigprocmask)(how, set, old);
+  return (int)errno_result(vt::thread_sigmask(how, set, old));
+}
+VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
+  return (int)errno_result(vt::thread_sigaltstack(stack, old));
+}
+VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
+  return -vt::thread_kill(thread, signal);
+}
+VT_EXPORT int raise(int signal) {
+  if (!vt::on_vthread()) return VT_REAL(raise)(signal);
+  return (int)errno_result(vt::thread_kill(pthread_self(), signal));
+}

@@ -1,0 +1,78 @@
+// poll, select, epoll_wait and their kin. poll(2), select(2), epoll_wait(2). The signal masks of ppoll, pselect and
+// epoll_pwait play no part on a virtual thread: asynchronous signals don't reach it (DESIGN.md rule 17, first form).
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+namespace {
+
+/// Milliseconds; negative waits for ever.
+struct Milliseconds {
+  timespec value;
+  bool forever;
+  explicit Milliseconds(int ms) : value{ms / 1000, (ms % 1000) * 1000000L}, forever(ms < 0) {}
+  const timespec* get() const { return forever ? nullptr : &value; }
+};
+
+bool parks() {
+  if (!vt::can_park()) return false;
+  pthread_testcancel();
+  return true;
+}
+
+}  // namespace
+
+VT_EXPORT int poll(pollfd* fds, nfds_t count, int timeout) {
+  if (!parks()) return VT_REAL(poll)(fds, count, timeout);
+  return (int)errno_result(vt::io_poll(fds, count, Milliseconds(timeout).get()));
+}
+VT_EXPORT int __poll(pollfd* fds, nfds_t count, int timeout) { return poll(fds, count, timeout); }
+VT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
+  if (room / sizeof *fds < count) return VT_REAL(__poll_chk)(fds, count, timeout, room);
+  return poll(fds, count, timeout);
+}
+VT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+  if (!parks()) return VT_REAL(ppoll)(fds, count, timeout, mask);
+  return (int)errno_result(vt::io_poll(fds, count, timeout));
+}
+VT_EXPORT int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t room) {
+  if (room / sizeof *fds < count) return VT_REAL(__ppoll_chk)(fds, count, timeout, mask, room);
+  return ppoll(fds, count, timeout, mask);
+}
+
+VT_EXPORT int select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, timeval* timeout) {
+  if (!parks()) return VT_REAL(select)(count, reads, writes, excepts, timeout);
+  timespec t{}, before{}, after{};
+  if (timeout) {
+    if (timeout->tv_sec < 0 || timeout->tv_usec < 0) return (int)errno_result(-EINVAL);
+    t = {timeout->tv_sec + timeout->tv_usec / 1000000, timeout->tv_usec % 1000000 * 1000};
+    clock_gettime(CLOCK_MONOTONIC, &before);
+  }
+  int r = vt::io_select(count, reads, writes, excepts, timeout ? &t : nullptr);
+  if (timeout) {  // Linux leaves what is left of the time
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    long us = (t.tv_sec - (after.tv_sec - before.tv_sec)) * 1000000 + (t.tv_nsec - (after.tv_nsec - before.tv_nsec)) / 1000;
+    *timeout = us > 0 ? timeval{us / 1000000, us % 1000000} : timeval{0, 0};
+  }
+  return (int)errno_result(r);
+}
+VT_EXPORT int __select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, timeval* timeout) {
+  return select(count, reads, writes, excepts, timeout);
+}
+VT_EXPORT int pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout, const sigset_t* mask) {
+  if (!parks()) return VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask);
+  return (int)errno_result(vt::io_select(count, reads, writes, excepts, timeout));
+}
+
+VT_EXPORT int epoll_wait(int epfd, epoll_event* events, int max, int timeout) {
+  if (!parks()) return VT_REAL(epoll_wait)(epfd, events, max, timeout);
+  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()));
+}
+VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, const sigset_t* mask) {
+  if (!parks()) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()));
+}
+VT_EXPORT int epoll_pwait2(int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask) {
+  if (!parks()) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, timeout));
+}

@@ -1,0 +1,61 @@
+// libc's own functions behind the interposed names, expanded from interpose.def. Looked up at first use: a shim body may run
+// before any constructor. Any thread; no allocation of ours, no guarded statics.
+#pragma once
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "shim/undeclared.h"
+
+#define VT_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace vt::shim {
+
+enum Symbol : unsigned {
+#define VT_ROW(name, ...) k_##name,
+#include "shim/interpose.def"
+#undef VT_ROW
+  kSymbolCount
+};
+
+extern void* real_functions[kSymbolCount];
+void* look_up(Symbol symbol) noexcept;
+
+template <class F>
+inline F real(Symbol symbol) noexcept {
+  void* p = __atomic_load_n(&real_functions[symbol], __ATOMIC_RELAXED);
+  if (__builtin_expect(!p, 0)) p = look_up(symbol);
+  return reinterpret_cast<F>(p);
+}
+
+/// A result of the runtime (>= 0 or -errno) as functions tell it that set errno.
+inline long errno_result(long r) noexcept {
+  if (r >= 0) return r;
+  errno = (int)-r;
+  return -1;
+}
+
+}  // namespace vt::shim
+
+/// libc's own function of that name.
+#define VT_REAL(name) (::vt::shim::real<decltype(&::name)>(::vt::shim::k_##name))

@@ -1,0 +1,177 @@
+// Threads: creation, end, join, attributes, keys. pthreads(7). A pthread_t of a platform thread goes to glibc.
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include <linux/futex.h>
+
+#include "core/thread_area.h"
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
+  if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
+  return -vt::thread_create(thread, attr, start, arg);
+}
+
+namespace {
+/// glibc's own join of a platform thread, off the carrier.
+template <class Call>
+int join_platform(Call&& call) {
+  int r = 0;
+  vt::blocking([&] { r = call(); });
+  return r;
+}
+}  // namespace
+
+VT_EXPORT int pthread_join(pthread_t thread, void** result) {
+  pthread_testcancel();
+  if (vt::is_vthread(thread)) return -vt::thread_join(thread, result, CLOCK_MONOTONIC, nullptr);
+  return join_platform([&] { return VT_REAL(pthread_join)(thread, result); });
+}
+VT_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) {
+  if (vt::is_vthread(thread)) return -vt::thread_try_join(thread, result);
+  return VT_REAL(pthread_tryjoin_np)(thread, result);
+}
+VT_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
+  pthread_testcancel();
+  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
+  if (vt::is_vthread(thread)) return -vt::thread_join(thread, result, clock, deadline);
+  return join_platform([&] { return VT_REAL(pthread_clockjoin_np)(thread, result, clock, deadline); });
+}
+VT_EXPORT int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* deadline) {
+  return pthread_clockjoin_np(thread, result, CLOCK_REALTIME, deadline);
+}
+VT_EXPORT int pthread_detach(pthread_t thread) {
+  if (vt::is_vthread(thread)) return -vt::thread_detach(thread);
+  return VT_REAL(pthread_detach)(thread);
+}
+VT_EXPORT void pthread_exit(void* value) {
+  if (vt::on_vthread())
+    vt::thread_set_result(value);
+  else
+    vt::thread_platform_exits();
+  VT_REAL(pthread_exit)(value);  // unwinds to the thread's first frame, ours or glibc's
+  __builtin_unreachable();
+}
+
+VT_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t* attr) {
+  if (vt::is_vthread(thread)) return -vt::thread_get_attr(thread, attr);
+  return VT_REAL(pthread_getattr_np)(thread, attr);
+}
+VT_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
+  if (vt::is_vthread(thread)) return -vt::thread_set_name(thread, name);
+  return VT_REAL(pthread_setname_np)(thread, name);
+}
+VT_EXPORT int pthread_getname_np(pthread_t thread, char* buffer, size_t size) {
+  if (vt::is_vthread(thread)) return -vt::thread_get_name(thread, buffer, size);
+  return VT_REAL(pthread_getname_np)(thread, buffer, size);
+}
+
+// glibc keeps the keys and values; the destructors are noted for virtual threads, whose end glibc doesn't see.
+VT_EXPORT int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) {
+  int r = VT_REAL(pthread_key_create)(key, destructor);
+  if (r == 0) vt::key_created(*key, destructor);
+  return r;
+}
+VT_EXPORT int __pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) { return pthread_key_create(key, destructor); }
+VT_EXPORT int pthread_key_delete(pthread_key_t key) {
+  vt::key_deleted(key);
+  return VT_REAL(pthread_key_delete)(key);
+}
+
+VT_EXPORT int sched_yield() {
+  vt::yield();
+  return 0;
+}
+// <pthread.h> redirects the name pthread_yield to sched_yield; binaries of before glibc 2.34 ask for it still.
+VT_EXPORT int vt_pthread_yield() __asm__("pthread_yield");
+VT_EXPORT int vt_pthread_yield() { return sched_yield(); }
+VT_EXPORT pid_t gettid() { return vt::thread_id(); }
+
+namespace {
+bool means_me(pid_t pid) { return vt::on_vthread() && (pid == 0 || pid == vt::thread_id()); }
+}  // namespace
+VT_EXPORT int sched_getaffinity(pid_t pid, size_t size, cpu_set_t* set) {
+  if (!means_me(pid)) return VT_REAL(sched_getaffinity)(pid, size, set);
+  return (int)errno_result(vt::thread_get_affinity(size, set));
+}
+VT_EXPORT int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t* set) {
+  if (!means_me(pid)) return VT_REAL(sched_setaffinity)(pid, size, set);
+  return (int)errno_result(vt::thread_set_affinity(size, set));
+}
+VT_EXPORT int pthread_getaffinity_np(pthread_t thread, size_t size, cpu_set_t* set) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getaffinity_np)(thread, size, set);
+  return pthread_equal(thread, pthread_self()) ? -vt::thread_get_affinity(size, set) : ESRCH;
+}
+VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_set_t* set) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setaffinity_np)(thread, size, set);
+  return pthread_equal(thread, pthread_self()) ? -vt::thread_set_affinity(size, set) : ESRCH;
+}
+
+// ---------------------------------------------------------------- dlopen: new static TLS into the areas that exist
+
+VT_EXPORT void* dlopen(const char* file, int mode) {
+  // A name without a slash is searched for by the caller's RUNPATH: the call must look like the caller's own, so it's a
+  // jump, and the new areas are looked after at the next occasion. With a slash we return here first.
+  if (!file || !strchr(file, '/')) {
+    vt::static_tls_note_load();
+    return VT_REAL(dlopen)(file, mode);
+  }
+  if (!vt::active()) return VT_REAL(dlopen)(file, mode);
+  vt::static_tls_load_begins();
+  void* handle = VT_REAL(dlopen)(file, mode);
+  vt::static_tls_load_ends();
+  if (handle) vt::static_tls_sync();
+  return handle;
+}
+
+// ---------------------------------------------------------------- syscall(2)
+
+namespace {
+
+/// Private futex waits and wakes go to the wait table, whoever calls, so that both ends meet.
+bool futex_call(uint32_t* word, int op, uint32_t value, const timespec* timeout, uint32_t bits, long* result) {
+  if (!(op & FUTEX_PRIVATE_FLAG) || !vt::active()) return false;
+  bool realtime = op & FUTEX_CLOCK_REALTIME;
+  switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_WAKE:
+      *result = vt::futex_wake(word, (int)value);
+      // A waiter may have come by another way (libc's own futex calls): they are few and the kernel knows them.
+      if (*result == 0) return false;
+      return true;
+    case FUTEX_WAIT: {
+      timespec deadline;
+      if (timeout) {
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_sec += timeout->tv_sec;
+        deadline.tv_nsec += timeout->tv_nsec;
+        if (deadline.tv_nsec >= 1000000000) deadline.tv_nsec -= 1000000000, ++deadline.tv_sec;
+      }
+      *result = vt::futex_wait(word, value, CLOCK_MONOTONIC, timeout ? &deadline : nullptr);
+      return true;
+    }
+    case FUTEX_WAIT_BITSET:
+      if (bits != FUTEX_BITSET_MATCH_ANY) return false;
+      *result = vt::futex_wait(word, value, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, timeout);
+      return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+VT_EXPORT long syscall(long number, ...) {
+  va_list args;
+  va_start(args, number);
+  long a[6];
+  for (long& x : a) x = va_arg(args, long);
+  va_end(args);
+  long r;
+  if (number == SYS_gettid) return vt::thread_id();
+  if (number == SYS_futex && futex_call((uint32_t*)a[0], (int)a[1], (uint32_t)a[2], (const timespec*)a[3], (uint32_t)a[5], &r))
+    return errno_result(r);
+  return VT_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}

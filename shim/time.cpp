@@ -1,0 +1,55 @@
+// Sleeping: nanosleep(2), clock_nanosleep(2), usleep(3), sleep(3).
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+namespace {
+
+bool valid(const timespec& t) { return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < 1000000000; }
+
+/// Now on `clock`, plus `t`; saturates.
+timespec after(clockid_t clock, const timespec& t) {
+  timespec now;
+  clock_gettime(clock, &now);
+  timespec sum{0, now.tv_nsec + t.tv_nsec};
+  time_t carry = sum.tv_nsec >= 1000000000;
+  if (carry) sum.tv_nsec -= 1000000000;
+  if (__builtin_add_overflow(now.tv_sec, t.tv_sec, &sum.tv_sec) || __builtin_add_overflow(sum.tv_sec, carry, &sum.tv_sec))
+    sum = {INT64_MAX, 999999999};
+  return sum;
+}
+
+}  // namespace
+
+VT_EXPORT int nanosleep(const timespec* time, timespec* left) {
+  if (!vt::can_park()) return VT_REAL(nanosleep)(time, left);
+  pthread_testcancel();
+  if (!valid(*time)) return (int)errno_result(-EINVAL);
+  return (int)errno_result(vt::sleep_until(CLOCK_MONOTONIC, after(CLOCK_MONOTONIC, *time)));
+}
+VT_EXPORT int __nanosleep(const timespec* time, timespec* left) { return nanosleep(time, left); }
+
+VT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* left) {
+  bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
+  if (!vt::can_park() || !time) return VT_REAL(clock_nanosleep)(clock, flags, time, left);
+  pthread_testcancel();
+  if (!ours) {  // CPU-time clocks
+    int r = 0;
+    vt::blocking([&] { r = VT_REAL(clock_nanosleep)(clock, flags, time, left); });
+    return r;
+  }
+  if (!valid(*time)) return EINVAL;
+  if (flags & TIMER_ABSTIME) return -vt::sleep_until(clock, *time);
+  return -vt::sleep_until(CLOCK_MONOTONIC, after(CLOCK_MONOTONIC, *time));
+}
+
+VT_EXPORT int usleep(useconds_t us) {
+  timespec t{(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
+  return nanosleep(&t, nullptr);
+}
+VT_EXPORT unsigned sleep(unsigned seconds) {
+  if (!vt::can_park()) return VT_REAL(sleep)(seconds);
+  timespec t{(time_t)seconds, 0};
+  nanosleep(&t, nullptr);
+  return 0;
+}

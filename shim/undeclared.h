@@ -1,0 +1,34 @@
+// Interposed functions that no header declares: FORTIFY variants and aliases. From glibc's debug/ and <bits/*2.h>.
+#pragma once
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+extern "C" {
+ssize_t __read_chk(int, void*, size_t, size_t);
+ssize_t __pread_chk(int, void*, size_t, off_t, size_t);
+ssize_t __pread64_chk(int, void*, size_t, off64_t, size_t);
+ssize_t __recv_chk(int, void*, size_t, size_t, int);
+ssize_t __recvfrom_chk(int, void*, size_t, size_t, int, struct sockaddr*, socklen_t*);
+int __poll_chk(struct pollfd*, nfds_t, int, size_t);
+int __ppoll_chk(struct pollfd*, nfds_t, const struct timespec*, const sigset_t*, size_t);
+ssize_t __read(int, void*, size_t);
+ssize_t __write(int, const void*, size_t);
+ssize_t __send(int, const void*, size_t, int);
+int __connect(int, const struct sockaddr*, socklen_t);
+int __close(int);
+int __poll(struct pollfd*, nfds_t, int);
+int __select(int, fd_set*, fd_set*, fd_set*, struct timeval*);
+int __nanosleep(const struct timespec*, struct timespec*);
+pid_t __waitpid(pid_t, int*, int);
+int __pthread_key_create(pthread_key_t*, void (*)(void*));
+int __pthread_mutex_lock(pthread_mutex_t*);
+int __pthread_mutex_trylock(pthread_mutex_t*);
+int __pthread_mutex_unlock(pthread_mutex_t*);
+int __pthread_rwlock_rdlock(pthread_rwlock_t*);
+int __pthread_rwlock_wrlock(pthread_rwlock_t*);
+int __pthread_rwlock_unlock(pthread_rwlock_t*);
+}
