@@ -65,7 +65,7 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
     m->__data.__owner = thread_area_tid(sys::thread_pointer());
     m->__data.__count = count;
   } else {
-    mutex_relock(m, count);
+    mutex_relock(m, count, node.key.load(std::memory_order_relaxed) == m);
   }
   return timed_out ? -ETIMEDOUT : 0;
 }

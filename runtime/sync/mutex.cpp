@@ -159,8 +159,11 @@ unsigned mutex_release_for_wait(pthread_mutex_t* m, int* error) noexcept {
   return count;
 }
 
-void mutex_relock(pthread_mutex_t* m, unsigned count) noexcept {
-  lock_word(m, CLOCK_MONOTONIC, nullptr);
+void mutex_relock(pthread_mutex_t* m, unsigned count, bool was_queued) noexcept {
+  if (was_queued)
+    lock_slow(m, CLOCK_MONOTONIC, nullptr);
+  else
+    lock_word(m, CLOCK_MONOTONIC, nullptr);
   m->__data.__count = count;
   m->__data.__owner = my_tid();
 }
