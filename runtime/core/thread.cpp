@@ -305,7 +305,7 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
 
 pid_t thread_id() noexcept {
   VThread* v = current();
-  return v ? kVirtualTidBase + (pid_t)v->slot : (pid_t)sys::raw(SYS_gettid);
+  return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
 }
 
 int thread_set_affinity(size_t size, const cpu_set_t* set) noexcept {

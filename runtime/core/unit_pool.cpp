@@ -118,7 +118,9 @@ VThread* unit_acquire(size_t stack) noexcept {
   }
   if (!v) v = make(c);
   if (!v) return nullptr;
-  pid_t tid = kVirtualTidBase + (pid_t)v->slot;
+  // Like the kernel's, ids aren't given again soon: programs tell threads apart by them. (3 * 2^28 of them.)
+  static std::atomic<uint32_t> ids{0};
+  pid_t tid = kVirtualTidBase + (pid_t)(ids.fetch_add(1, std::memory_order_relaxed) % (3u << 28));
   bool ok = v->area_ready ? thread_area_recycle(v->tp, tid, v->keep_libc) : thread_area_create(v->tp, tid);
   if (!ok) {
     unit_release(v);
