@@ -2,8 +2,16 @@
 import os, select, signal, socket, subprocess, sys, time
 def main(argv, native, virtual, rounds=20):
     shim = os.environ.get("LD_PRELOAD")
-    count = virtual if shim else native
+    # Chaos makes thousands of threads runnable at once and spreads them: under the GIL each then waits in 5 ms steps, and the
+    # steps alone keep the CPUs busy (HACKING.md, "GIL convoys"). So fewer there, and no bound on the carriers it makes.
+    chaos = os.environ.get("VTSHIM_CHAOS", "0") != "0"
+    count = min(virtual, 1000) if chaos else virtual if shim else native
     server = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    try:
+        talk(server, count, rounds, bounded=shim and not chaos)
+    finally:
+        server.kill()
+def talk(server, count, rounds, bounded):
     port = int(server.stdout.readline())
     os.environ.pop("LD_PRELOAD", None)
     ep, conns, most = select.epoll(), {}, 0
@@ -38,5 +46,5 @@ def main(argv, native, virtual, rounds=20):
     code = server.wait(30)
     print(f"{count} connections, {count * rounds} answers, at most {most} OS threads, exit {code}")
     assert code == 0, code
-    if shim:
+    if bounded:
         assert most <= os.cpu_count() + 6, most
