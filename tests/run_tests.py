@@ -13,7 +13,7 @@ MODES = {
     "shim-1": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1"},
     "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED},
 }
-LIMIT = 60  # seconds
+LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
 
 
 def command(source, out):

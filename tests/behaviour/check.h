@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 __attribute__((cold, noreturn, format(printf, 4, 5))) static inline void check_fail(const char* file, int line, int err,
-                                                                                  const char* format, ...) {
+                                                                                    const char* format, ...) {
   char text[1024];
   __builtin_va_list args;
   __builtin_va_start(args, format);
@@ -36,62 +36,59 @@ __attribute__((cold, noreturn, format(printf, 4, 5))) static inline void check_f
 }
 
 // The condition holds.
-#define CHECK(cond)                                                    \
-  do {                                                                 \
-    if (!(cond)) check_fail(__FILE__, __LINE__, errno, "%s", #cond);   \
+#define CHECK(cond)                                                  \
+  do {                                                               \
+    if (!(cond)) check_fail(__FILE__, __LINE__, errno, "%s", #cond); \
   } while (0)
 
 // Two integers (or pthread_t) are equal.
-#define CHECK_EQ(a, b)                                                                                          \
-  do {                                                                                                          \
-    long long check_a_ = (long long)(a);                                                                        \
-    long long check_b_ = (long long)(b);                                                                        \
-    if (check_a_ != check_b_)                                                                                   \
-      check_fail(__FILE__, __LINE__, errno, "%s == %s: %lld is not %lld", #a, #b, check_a_, check_b_);          \
+#define CHECK_EQ(a, b)                                                                                 \
+  do {                                                                                                 \
+    long long check_a_ = (long long)(a);                                                               \
+    long long check_b_ = (long long)(b);                                                               \
+    if (check_a_ != check_b_)                                                                          \
+      check_fail(__FILE__, __LINE__, errno, "%s == %s: %lld is not %lld", #a, #b, check_a_, check_b_); \
   } while (0)
 
-// Two C strings are equal.
-#define CHECK_STR(a, b)                                                                                          \
-  do {                                                                                                           \
-    const char* check_a_ = (a);                                                                                  \
-    const char* check_b_ = (b);                                                                                  \
-    if (strcmp(check_a_, check_b_) != 0)                                                                         \
-      check_fail(__FILE__, __LINE__, errno, "%s == %s: \"%s\" is not \"%s\"", #a, #b, check_a_, check_b_);       \
-  } while (0)
+// Two C strings are equal. (A function, so that temporaries in the arguments live until it has returned.)
+static inline void check_strings(const char* file, int line, const char* text, const char* a, const char* b) {
+  if (strcmp(a, b) != 0) check_fail(file, line, errno, "%s: \"%s\" is not \"%s\"", text, a, b);
+}
+#define CHECK_STR(a, b) check_strings(__FILE__, __LINE__, #a " == " #b, (a), (b))
 
 // A call that reports by -1 and errno fails with that errno.
-#define CHECK_ERR(call, err)                                                                                     \
-  do {                                                                                                           \
-    errno = 0;                                                                                                   \
-    long long check_r_ = (long long)(call);                                                                      \
-    int check_e_ = errno;                                                                                        \
-    if (check_r_ != -1 || check_e_ != (err))                                                                     \
-      check_fail(__FILE__, __LINE__, check_e_, "%s fails with %s: returned %lld, errno %s", #call, #err,         \
-                 check_r_, strerrorname_np(check_e_));                                                           \
+#define CHECK_ERR(call, err)                                                                                       \
+  do {                                                                                                             \
+    errno = 0;                                                                                                     \
+    long long check_r_ = (long long)(call);                                                                        \
+    int check_e_ = errno;                                                                                          \
+    if (check_r_ != -1 || check_e_ != (err))                                                                       \
+      check_fail(__FILE__, __LINE__, check_e_, "%s fails with %s: returned %lld, errno %s", #call, #err, check_r_, \
+                 strerrorname_np(check_e_));                                                                       \
   } while (0)
 
 // A call that reports by -1 and errno succeeds (returns something else than -1).
-#define CHECK_OK(call)                                                                                           \
-  do {                                                                                                           \
-    long long check_r_ = (long long)(call);                                                                      \
-    if (check_r_ == -1) check_fail(__FILE__, __LINE__, errno, "%s returned -1", #call);                          \
+#define CHECK_OK(call)                                                                  \
+  do {                                                                                  \
+    long long check_r_ = (long long)(call);                                             \
+    if (check_r_ == -1) check_fail(__FILE__, __LINE__, errno, "%s returned -1", #call); \
   } while (0)
 
 // A call that returns its error number (pthread_*, posix_spawn) returns exactly rc.
-#define CHECK_RC(call, rc)                                                                                       \
-  do {                                                                                                           \
-    int check_r_ = (int)(call);                                                                                  \
-    int check_w_ = (rc);                                                                                         \
-    if (check_r_ != check_w_)                                                                                    \
-      check_fail(__FILE__, __LINE__, errno, "%s returns %s (%d): returned %d (%s)", #call, #rc, check_w_,        \
-                 check_r_, strerrorname_np(check_r_) ? strerrorname_np(check_r_) : "?");                         \
+#define CHECK_RC(call, rc)                                                                                          \
+  do {                                                                                                              \
+    int check_r_ = (int)(call);                                                                                     \
+    int check_w_ = (rc);                                                                                            \
+    if (check_r_ != check_w_)                                                                                       \
+      check_fail(__FILE__, __LINE__, errno, "%s returns %s (%d): returned %d (%s)", #call, #rc, check_w_, check_r_, \
+                 strerrorname_np(check_r_) ? strerrorname_np(check_r_) : "?");                                      \
   } while (0)
 
 // The test can't run here: say why and end with 77.
-#define SKIP(why)                                  \
-  do {                                             \
-    fprintf(stderr, "skipped: %s\n", (why));       \
-    exit(77);                                      \
+#define SKIP(why)                            \
+  do {                                       \
+    fprintf(stderr, "skipped: %s\n", (why)); \
+    exit(77);                                \
   } while (0)
 
 // CLOCK_MONOTONIC in milliseconds.
@@ -157,12 +154,12 @@ static inline int wait_status(pid_t pid) {
 }
 
 // Waits for a child that must exit with `code`.
-#define CHECK_CHILD_EXITS(pid, code)                                                                             \
-  do {                                                                                                           \
-    int check_s_ = wait_status(pid);                                                                             \
-    if (!WIFEXITED(check_s_) || WEXITSTATUS(check_s_) != (code))                                                 \
-      check_fail(__FILE__, __LINE__, errno, "child exits with %s (%d): wait status 0x%x", #code, (int)(code),    \
-                 (unsigned)check_s_);                                                                            \
+#define CHECK_CHILD_EXITS(pid, code)                                                                          \
+  do {                                                                                                        \
+    int check_s_ = wait_status(pid);                                                                          \
+    if (!WIFEXITED(check_s_) || WEXITSTATUS(check_s_) != (code))                                              \
+      check_fail(__FILE__, __LINE__, errno, "child exits with %s (%d): wait status 0x%x", #code, (int)(code), \
+                 (unsigned)check_s_);                                                                         \
   } while (0)
 
 // Forks; the child runs body() and ends with _exit(0). Returns the child's id.

@@ -33,10 +33,10 @@ static void* run(void* arg) {
 
 int main(void) {
   CHECK_OK(sem_init(&g_sem, 0, 0));
-  for (int round = 0; round < 3; ++round) {
-    pthread_t threads[4];
-    for (int i = 0; i < 4; ++i) threads[i] = start_thread_with_stack(kSize, run, NULL);
-    for (int i = 0; i < 4; ++i) CHECK((uintptr_t)join_thread(threads[i]) > kUsable / (kFrame + 512));
+  for (int round = 0; round < 2; ++round) {
+    pthread_t threads[2];
+    for (int i = 0; i < 2; ++i) threads[i] = start_thread_with_stack(kSize, run, NULL);
+    for (int i = 0; i < 2; ++i) CHECK((uintptr_t)join_thread(threads[i]) > kUsable / (kFrame + 512));
   }
   return 0;
 }

@@ -25,15 +25,27 @@ static void* blocked(void* arg) {
   char byte;
   struct pollfd fd = {.fd = g_never[0], .events = POLLIN};
   switch ((int)(long)arg) {
-    case 0: sem_wait(&g_sem); break;
-    case 1: pthread_mutex_lock(&g_locked); break;
+    case 0:
+      sem_wait(&g_sem);
+      break;
+    case 1:
+      pthread_mutex_lock(&g_locked);
+      break;
     case 2:
       pthread_mutex_lock(&g_cond_mutex);
       for (;;) pthread_cond_wait(&g_cond, &g_cond_mutex);
-    case 3: sleep_ms(100000); break;
-    case 4: CHECK_EQ(read(g_never[0], &byte, 1), 1); break;
-    case 5: poll(&fd, 1, -1); break;
-    default: pause(); break;
+    case 3:
+      sleep_ms(100000);
+      break;
+    case 4:
+      CHECK_EQ(read(g_never[0], &byte, 1), 1);
+      break;
+    case 5:
+      poll(&fd, 1, -1);
+      break;
+    default:
+      pause();
+      break;
   }
   check_fail(__FILE__, __LINE__, errno, "a blocked call returned in thread %ld", (long)arg);
 }

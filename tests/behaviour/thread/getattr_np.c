@@ -46,8 +46,8 @@ static void* run(void* arg) {
 }
 
 int main(void) {
-  static const Wanted kWanted[] = {{256 * 1024, 4096}, {1 << 20, 4096},   {1 << 20, 64 * 1024},
-                                   {1 << 20, 0},       {8 << 20, 4096},   {64 << 20, 4096}};
+  static const Wanted kWanted[] = {{256 * 1024, 4096}, {1 << 20, 4096}, {1 << 20, 64 * 1024},
+                                   {1 << 20, 0},       {8 << 20, 4096}, {64 << 20, 4096}};
   enum { kCount = sizeof kWanted / sizeof kWanted[0] };
   check_self(NULL);
   pthread_t threads[kCount];

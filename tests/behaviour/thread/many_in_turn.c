@@ -1,11 +1,11 @@
-// pthread_create(3), pthread_join(3): 20,000 threads in batches of 100; nothing runs out and the resident memory doesn't
-// grow with the number of threads that have ended.
+// pthread_create(3), pthread_join(3): 20,000 threads in batches of 100; nothing runs out and the resident memory
+// doesn't grow with the number of threads that have ended.
 #include "../check.h"
 
-enum { kBatches = 200, kBatch = 100, kTouched = 32 * 1024 };
+enum { kBatches = 200, kBatch = 100, kTouched = 16 * 1024 };
 
 static void* run(void* arg) {
-  volatile char used[kTouched];  // a leak of stacks would show: 20,000 x 32 KiB = 640 MB
+  volatile char used[kTouched];  // a leak of stacks would show: 20,000 x 16 KiB = 320 MB
   for (int i = 0; i < kTouched; i += 4096) used[i] = 1;
   return (void*)((long)arg + used[0]);
 }

@@ -1,5 +1,5 @@
-// pthread_once(3) and pthread_exit(3): when the thread that runs the routine leaves it by pthread_exit, the control is as
-// if never called (glibc's cleanup handler resets it), and one of the waiting threads runs the routine.
+// pthread_once(3) and pthread_exit(3): when the thread that runs the routine leaves it by pthread_exit, the control is
+// as if never called (glibc's cleanup handler resets it), and one of the waiting threads runs the routine.
 #include "../check.h"
 
 #include <semaphore.h>

@@ -1,5 +1,5 @@
-// quick_exit(3), at_quick_exit(3) with threads alive, from a worker: at_quick_exit handlers run in reverse order, atexit
-// handlers don't, the status is passed on.
+// quick_exit(3), at_quick_exit(3) with threads alive, from a worker: at_quick_exit handlers run in reverse order,
+// atexit handlers don't, the status is passed on.
 #include "../check.h"
 
 #include <semaphore.h>
