@@ -19,6 +19,10 @@ LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
 def command(source, out):
     if source.endswith(".py"):
         return ["/usr/bin/python3", source]
+    for lib in glob.glob(os.path.join(os.path.dirname(source), "lib", "*.c")):  # shared libraries, found beside the program
+        so = os.path.join(out, "lib" + os.path.basename(lib)[:-2] + ".so")
+        if not os.path.exists(so):
+            subprocess.run(["gcc", "-g", "-O1", "-fPIC", "-shared", lib, "-o", so], check=True)
     exe = os.path.join(out, source.replace("/", "_"))
     compiler = ["g++", "-std=c++20"] if source.endswith(".cpp") else ["gcc", "-std=gnu17"]
     subprocess.run(compiler + ["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", source, "-o", exe], check=True)

@@ -59,8 +59,9 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     // unannounced keeps its finished I/O waiting too: HACKING.md, "What is missing".
     if (os_state(c->os_tid) == 'R') carrier_kick(c);
   }
-  if (c->queue.size() == 0) return;
+  // Stuck even with nothing queued: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
+  if (c->queue.size() == 0) return;
   bool idle_one = false;
   unsigned working = 0;
   for (unsigned i = 0; i < carrier_count(); ++i) {

@@ -64,6 +64,7 @@ void after_fork_in_child() noexcept {
     v->forked = true;
     thread_area_adopt(v->tp);
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+    sys::raw(SYS_prctl, 15 /* PR_SET_NAME */, v->name);
   }
   wait_table_after_fork();
   carriers_after_fork();

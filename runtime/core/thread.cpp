@@ -100,6 +100,8 @@ struct Wanted {
   void* stack = nullptr;  // lowest address, if the program supplies it
   size_t guard = kPage;
   bool detached = false;
+  bool has_mask = false;  // pthread_attr_setsigmask_np(3)
+  uint64_t mask = 0;
 };
 
 Wanted read_attr(const pthread_attr_t* attr) noexcept {
@@ -112,6 +114,12 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
   int state;
   if (pthread_attr_getdetachstate(attr, &state) == 0) w.detached = state == PTHREAD_CREATE_DETACHED;
   pthread_attr_getguardsize(attr, &w.guard);
+  sigset_t mask;
+  if (pthread_attr_getsigmask_np(attr, &mask) == 0) {
+    memcpy(&w.mask, &mask, sizeof w.mask);
+    w.mask &= ~kUnmaskable;
+    w.has_mask = true;
+  }
   void* low = nullptr;
   // glibc keeps the top; without a stack of the program's it hands back top 0 minus the size.
   if (pthread_attr_getstack(attr, &low, &size) == 0 && low && (uintptr_t)low + size != 0) w.stack = low, w.stack_size = size;
@@ -138,7 +146,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->stack_is_users = w.stack != nullptr;
   v->used_stack_size = w.stack_size;
   v->used_stack = w.stack ? (char*)w.stack : v->stack_top - w.stack_size;
-  v->signal_mask = inherited_mask();
+  v->signal_mask = w.has_mask ? w.mask : inherited_mask();
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
   v->pins = 0;

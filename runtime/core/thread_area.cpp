@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <locale.h>
 #include <malloc.h>
 #include <resolv.h>
 #undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
@@ -218,6 +219,7 @@ void thread_area_adopt(char* tp) noexcept {
 }
 
 void thread_area_enter(void* resolver_state) noexcept {
+  uselocale(LC_GLOBAL_LOCALE);  // libc's block of a recycled area has the last thread's
   g.ctype_init();
   static void* symbol = dlsym(RTLD_DEFAULT, "__resp");  // only says whether there is one: its address is per thread
   if (symbol)

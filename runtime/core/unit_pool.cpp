@@ -36,6 +36,10 @@ size_t head_size;    // bytes above the stack: VThread + thread area, whole page
 size_t tp_from_top;  // thread pointer = top - this
 size_t vthread_from_tp;
 
+// Ids start elsewhere in each process: glibc compares them as owners of locks in shared memory.
+std::atomic<uint32_t> ids{0};
+void scatter_ids() noexcept { ids.store((uint32_t)sys::raw(SYS_getpid) * 2654435761u, std::memory_order_relaxed); }
+
 int class_for(size_t stack) noexcept {
   int c = 0;
   while (c < kClasses && (kSmallest << c) < stack) ++c;
@@ -97,6 +101,7 @@ VThread* make(int c) noexcept {
 }  // namespace
 
 void unit_pool_init() noexcept {
+  scatter_ids();
   tp_from_top = thread_area_size() - thread_pointer_offset();
   tp_from_top = (tp_from_top + thread_area_alignment() - 1) & ~(thread_area_alignment() - 1);
   // The static TLS is below the thread pointer; the VThread is below that.
@@ -119,7 +124,6 @@ VThread* unit_acquire(size_t stack) noexcept {
   if (!v) v = make(c);
   if (!v) return nullptr;
   // Like the kernel's, ids aren't given again soon: programs tell threads apart by them. (3 * 2^28 of them.)
-  static std::atomic<uint32_t> ids{0};
   pid_t tid = kVirtualTidBase + (pid_t)(ids.fetch_add(1, std::memory_order_relaxed) % (3u << 28));
   bool ok = v->area_ready ? thread_area_recycle(v->tp, tid, v->keep_libc) : thread_area_create(v->tp, tid);
   if (!ok) {
@@ -145,6 +149,7 @@ void unit_pool_unlock() noexcept { lock.unlock(); }
 
 void unit_pool_after_fork(VThread* keep) noexcept {
   lock.reset();
+  scatter_ids();
   for (SizeClass& k : classes) k.free = nullptr;
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
     VThread* v = registry_at(i);

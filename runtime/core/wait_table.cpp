@@ -43,7 +43,8 @@ WaitResult wait_platform(WaitNode& n, clockid_t clock, const timespec* deadline,
   }
   while (n.woken.load(std::memory_order_acquire) == 0) {  // pairs with the release in wake()
     s->depth = 0;
-    long r = sys::futex_wait(&n.woken, 0, deadline, realtime);
+    // The kernel calls a time before 1970 invalid; for POSIX it has passed.
+    long r = deadline && deadline->tv_sec < 0 ? -ETIMEDOUT : sys::futex_wait(&n.woken, 0, deadline, realtime);
     s->depth = depth;
     if (r == -ETIMEDOUT || (r == -EINTR && interruptible)) {
       WaitResult why = r == -EINTR ? WaitResult::kInterrupted : WaitResult::kTimedOut;

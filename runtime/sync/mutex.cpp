@@ -42,9 +42,11 @@ void own(pthread_mutex_t* m) noexcept {
 }
 
 /// 0, -ETIMEDOUT, -EINVAL.
-__attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, const timespec* deadline) noexcept {
+/// `must_mark`: the caller comes out of the mutex's own queue and others may be left in it: only ever 0 -> 2, so no spinning on 0 -> 1.
+__attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, const timespec* deadline,
+                                        bool must_mark = false) noexcept {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
-  if (type(m) == kAdaptive)
+  if (type(m) == kAdaptive && !must_mark)
     for (int i = 0; i < kSpins; ++i) {
       __builtin_ia32_pause();
       if (word(m).load(std::memory_order_relaxed) == 0 && try_fast(m)) return 0;
@@ -161,7 +163,7 @@ unsigned mutex_release_for_wait(pthread_mutex_t* m, int* error) noexcept {
 
 void mutex_relock(pthread_mutex_t* m, unsigned count, bool was_queued) noexcept {
   if (was_queued)
-    lock_slow(m, CLOCK_MONOTONIC, nullptr);
+    lock_slow(m, CLOCK_MONOTONIC, nullptr, true);
   else
     lock_word(m, CLOCK_MONOTONIC, nullptr);
   m->__data.__count = count;
