@@ -37,7 +37,12 @@ def main():
         name = os.path.relpath(source, os.path.join(TOP, "tests/behaviour"))
         if not source.endswith((".c", ".cpp", ".py")) or pattern not in name:
             continue
-        argv = command(source, out)
+        try:
+            argv = command(source, out)
+        except subprocess.CalledProcessError:
+            print(f"FAIL {name} doesn't compile", flush=True)
+            failed += 1
+            continue
         for mode, extra in MODES.items():
             try:
                 r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

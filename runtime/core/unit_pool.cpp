@@ -153,7 +153,7 @@ void unit_pool_after_fork(VThread* keep) noexcept {
   for (SizeClass& k : classes) k.free = nullptr;
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
     VThread* v = registry_at(i);
-    if (v == keep) continue;
+    if (v == keep || v->forked) continue;  // forked: the caller's own, of an earlier fork
     v->keep_libc = false;
     v->depth = 0;
     unit_release(v);
