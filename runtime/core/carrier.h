@@ -50,7 +50,7 @@ struct alignas(64) Carrier {
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   uint64_t seen_switches = 0;      // the monitor's
-  uint64_t stuck_since = 0;
+  uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
 
   // ---- counters, the owner's
   uint64_t parks[(int)ParkReason::kCount] = {};

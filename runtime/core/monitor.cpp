@@ -18,12 +18,13 @@ namespace {
 
 constexpr uint64_t kTick = 5'000'000;      // 5 ms: what runs longer without a switch counts as stuck; also CPython's switch interval
 constexpr unsigned kQuietTicks = 40;       // with all carriers idle for so long, the monitor sleeps until one isn't
-constexpr uint64_t kRestart = 20'000'000;  // between two carriers added for the same reason
+constexpr uint64_t kHog = 4'000'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
+uint64_t handed_over = 0;            // threads moved from stuck carriers
 
 /// The kernel's view of an OS thread: 'R' runs or could, 'S' and 'D' wait in the kernel.
 char os_state(pid_t tid) noexcept {
@@ -46,41 +47,54 @@ char os_state(pid_t tid) noexcept {
   return '?';
 }
 
-void start_carrier() noexcept {
+bool start_carrier() noexcept {
   int r = carrier_start();
   if (r < 0) VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
+  return r == 0;
+}
+
+/// CPU time that an OS thread of ours has used, ns: the clock of another thread of the process, as clock_getcpuclockid(3) forms it.
+uint64_t cpu_time(pid_t tid) noexcept {
+  constexpr unsigned kPerThread = 4, kSchedClock = 2;
+  timespec t{};
+  sys::raw(SYS_clock_gettime, (long)(((unsigned)~tid << 3) | kPerThread | kSchedClock), &t);
+  return sys::to_ns(t);
+}
+
+/// Whom a stuck carrier's work goes to: an idle one, else the one with the least to do. Null if all are stuck.
+Carrier* best_helper() noexcept {
+  Carrier* best = nullptr;
+  for (unsigned i = 0; i < carrier_count(); ++i) {
+    Carrier* c = carrier_at(i);
+    if (c->idle.load(std::memory_order_relaxed)) return c;
+    if (c->stuck.load(std::memory_order_relaxed)) continue;
+    if (!best || c->queue.size() < best->queue.size()) best = c;
+  }
+  return best;
 }
 
 /// `c` has run the same thread since the last tick.
 void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->timers.next() <= now) c->timers.expire(now, nullptr);
-  if (c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED)) {
+  bool computes = os_state(c->os_tid) == 'R';
+  if (computes && cpu_time(c->os_tid) - c->seen_cpu < kHog) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
+  if (computes && (c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED))) {
     // A signal may end some system calls early, so only what computes is kicked. What waits in the kernel
     // unannounced keeps its finished I/O waiting too: HACKING.md, "What is missing".
-    if (os_state(c->os_tid) == 'R') carrier_kick(c);
+    carrier_kick(c);
   }
   // Stuck even with nothing queued: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
   if (c->queue.size() == 0) return;
-  bool idle_one = false;
-  unsigned working = 0;
-  for (unsigned i = 0; i < carrier_count(); ++i) {
-    Carrier* o = carrier_at(i);
-    idle_one |= o->idle.load(std::memory_order_relaxed) != 0;
-    working += !o->stuck.load(std::memory_order_relaxed);
+  // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
+  Carrier* to = best_helper();
+  if (!to || (!to->idle.load(std::memory_order_relaxed) && carrier_count() < carrier_target())) {
+    if (start_carrier()) to = carrier_at(carrier_count() - 1);
   }
-  if (idle_one) return carrier_want_help();
-  static uint64_t last = 0;
-  // With a carrier that still switches, that one steals; otherwise another one is needed.
-  if (working == 0 || carrier_count() < carrier_target()) {
-    if (now - last >= kRestart || working == 0) {
-      last = now;
-      start_carrier();
-      carrier_want_help();
-    }
-  } else {
-    for (unsigned i = 0; i < carrier_count(); ++i)
-      if (!carrier_at(i)->stuck.load(std::memory_order_relaxed)) carrier_at(i)->asked.store(1, std::memory_order_relaxed);
+  if (!to || to == c) return;
+  if (uint32_t got = c->queue.move_all_to(to->queue)) {
+    __atomic_add_fetch(&handed_over, got, __ATOMIC_RELAXED);
+    if (to->idle.load(std::memory_order_seq_cst)) carrier_wake(to);
   }
 }
 
@@ -100,6 +114,7 @@ bool look_around() noexcept {
       look_at_stuck(c, now);
     else
       c->stuck.store(false, std::memory_order_relaxed);
+    if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
     c->seen_switches = switches;
   }
   return quiet;

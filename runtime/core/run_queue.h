@@ -24,35 +24,9 @@ class RunQueue {
     return take();
   }
   /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads stay.
-  uint32_t steal_into(RunQueue& thief) noexcept {
-    VThread* stolen = nullptr;
-    VThread** end = &stolen;
-    uint32_t count = 0;
-    {
-      LockGuard guard(lock_);
-      uint32_t want = (size_.load(std::memory_order_relaxed) + 1) / 2, looked = size_.load(std::memory_order_relaxed);
-      while (count < want && looked--) {
-        VThread* v = take();
-        if (v->pins) {  // back to the end
-          v->next_run = nullptr;
-          (tail_ ? tail_->next_run : head_) = v;
-          tail_ = v;
-          size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-          continue;
-        }
-        v->next_run = nullptr;
-        *end = v;
-        end = &v->next_run;
-        ++count;
-      }
-    }
-    while (stolen) {
-      VThread* v = stolen;
-      stolen = v->next_run;
-      thief.push(v);
-    }
-    return count;
-  }
+  uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
+  /// All but the pinned threads go to `other`. Returns how many.
+  uint32_t move_all_to(RunQueue& other) noexcept { return move_to(other, [](uint32_t n) { return n; }); }
   void reset() noexcept {
     lock_.reset();
     head_ = tail_ = nullptr;
@@ -60,6 +34,36 @@ class RunQueue {
   }
 
  private:
+  template <class Share>
+  uint32_t move_to(RunQueue& other, Share share) noexcept {
+    VThread* moved = nullptr;
+    VThread** end = &moved;
+    uint32_t count = 0;
+    {
+      LockGuard guard(lock_);
+      uint32_t looked = size_.load(std::memory_order_relaxed), want = share(looked);
+      while (count < want && looked--) {
+        VThread* v = take();
+        v->next_run = nullptr;
+        if (v->pins) {  // back to the end
+          (tail_ ? tail_->next_run : head_) = v;
+          tail_ = v;
+          size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+          continue;
+        }
+        *end = v;
+        end = &v->next_run;
+        ++count;
+      }
+    }
+    while (moved) {
+      VThread* v = moved;
+      moved = v->next_run;
+      other.push(v);
+    }
+    return count;
+  }
+
   VThread* take() noexcept {
     VThread* v = head_;
     if (!v) return nullptr;
