@@ -115,8 +115,10 @@ int thread_kill(pthread_t thread, int signal) noexcept;
 /// The calling virtual thread's mask; as pthread_sigmask(3). First form (DESIGN rule 17).
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
 int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept;
-int thread_set_affinity(size_t size, const cpu_set_t* set) noexcept;
-int thread_get_affinity(size_t size, cpu_set_t* set) noexcept;
+int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noexcept;
+int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept;
+/// A platform thread has set its own: new threads inherit it.
+void affinity_note_platform() noexcept;
 /// The virtual id of the calling virtual thread. @signal safe
 pid_t thread_id() noexcept;
 /// Records the destructor of a key that glibc created; null forgets it.

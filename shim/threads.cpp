@@ -96,19 +96,21 @@ bool means_me(pid_t pid) { return vt::on_vthread() && (pid == 0 || pid == vt::th
 }  // namespace
 VT_EXPORT int sched_getaffinity(pid_t pid, size_t size, cpu_set_t* set) {
   if (!means_me(pid)) return VT_REAL(sched_getaffinity)(pid, size, set);
-  return (int)errno_result(vt::thread_get_affinity(size, set));
+  return (int)errno_result(vt::thread_get_affinity(pthread_self(), size, set));
 }
 VT_EXPORT int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t* set) {
-  if (!means_me(pid)) return VT_REAL(sched_setaffinity)(pid, size, set);
-  return (int)errno_result(vt::thread_set_affinity(size, set));
+  if (means_me(pid)) return (int)errno_result(vt::thread_set_affinity(pthread_self(), size, set));
+  vt::affinity_note_platform();
+  return VT_REAL(sched_setaffinity)(pid, size, set);
 }
 VT_EXPORT int pthread_getaffinity_np(pthread_t thread, size_t size, cpu_set_t* set) {
   if (!vt::is_vthread(thread)) return VT_REAL(pthread_getaffinity_np)(thread, size, set);
-  return pthread_equal(thread, pthread_self()) ? -vt::thread_get_affinity(size, set) : ESRCH;
+  return -vt::thread_get_affinity(thread, size, set);
 }
 VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_set_t* set) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setaffinity_np)(thread, size, set);
-  return pthread_equal(thread, pthread_self()) ? -vt::thread_set_affinity(size, set) : ESRCH;
+  if (vt::is_vthread(thread)) return -vt::thread_set_affinity(thread, size, set);
+  vt::affinity_note_platform();
+  return VT_REAL(pthread_setaffinity_np)(thread, size, set);
 }
 
 // ---------------------------------------------------------------- dlopen: new static TLS into the areas that exist

@@ -30,6 +30,7 @@ struct alignas(64) Carrier {
   VThread* left = nullptr;         // whom `commit` is about
   Commit commit = Commit::kNone;
   bool is_blocking = false;        // runs announced blocking calls only
+  bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;
   sys::Fiber loop_fiber;

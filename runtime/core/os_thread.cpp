@@ -9,6 +9,7 @@
 #include <sys/rseq.h>
 
 #include "base/config.h"
+#include "core/affinity.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "sys/fs_base.h"
@@ -50,6 +51,7 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
       ((struct rseq*)area)->cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED;
   }
   if (!c) return;
+  affinity_new_carrier();
   c->own_tp = c->mounted = sys::thread_pointer();
   c->os_tid = (pid_t)sys::raw(SYS_gettid);
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;

@@ -8,6 +8,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "core/affinity.h"
 #include "core/blocking.h"
 #include "core/libc_calls.h"
 #include "core/monitor.h"
@@ -174,6 +175,7 @@ bool runtime_start() noexcept {
   Phase p = phase.load(std::memory_order_acquire);
   if (p != Phase::kReady) return p == Phase::kRunning;
   choose_mount();
+  affinity_begin();
   lazy_stealing = config.steal == StealPolicy::kLazy || (config.steal == StealPolicy::kAuto && has_gil());
   static_tls_sync();
   kick_install();

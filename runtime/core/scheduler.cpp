@@ -3,6 +3,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "core/affinity.h"
 #include "core/blocking.h"
 #include "core/monitor.h"
 #include "core/thread_area.h"
@@ -44,6 +45,7 @@ void take_over(Carrier* c, VThread* v) noexcept {
   v->carrier = c;
   if (!c->is_blocking) v->home = c;
   v->state.store(State::kRunning, std::memory_order_relaxed);
+  if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
   mount(c, v);
   __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
   c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -16,6 +16,7 @@
 #include "core/registry.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/affinity.h"
 #include "core/thread_area.h"
 #include "core/tsd.h"
 #include "core/unit_pool.h"
@@ -102,6 +103,8 @@ struct Wanted {
   bool detached = false;
   bool has_mask = false;  // pthread_attr_setsigmask_np(3)
   uint64_t mask = 0;
+  bool has_affinity = false;  // pthread_attr_setaffinity_np(3)
+  cpu_set_t affinity;
 };
 
 Wanted read_attr(const pthread_attr_t* attr) noexcept {
@@ -120,6 +123,8 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
     w.mask &= ~kUnmaskable;
     w.has_mask = true;
   }
+  // glibc reports all CPUs there can be if none were set.
+  if (pthread_attr_getaffinity_np(attr, sizeof w.affinity, &w.affinity) == 0) w.has_affinity = CPU_COUNT(&w.affinity) < CPU_SETSIZE;
   void* low = nullptr;
   // glibc keeps the top; without a stack of the program's it hands back top 0 minus the size.
   if (pthread_attr_getstack(attr, &low, &size) == 0 && low && (uintptr_t)low + size != 0) w.stack = low, w.stack_size = size;
@@ -139,7 +144,8 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->start = start;
   v->argument = arg;
   v->result = nullptr;
-  v->result_set = v->forked = v->joining = v->affinity_set = false;
+  v->result_set = v->forked = v->joining = false;
+  affinity_inherit(v, w.has_affinity ? &w.affinity : nullptr);
   v->done = 0;
   v->detached = w.detached;
   v->guard_size = w.guard;
@@ -314,37 +320,6 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
 pid_t thread_id() noexcept {
   VThread* v = current();
   return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
-}
-
-int thread_set_affinity(size_t size, const cpu_set_t* set) noexcept {
-  VThread* v = current();
-  // What the kernel would say: EINVAL unless one of the CPUs is ours. It isn't enforced; carriers run where the process may.
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  long r = sys::raw(SYS_sched_getaffinity, 0, sizeof allowed, &allowed);
-  if (r < 0) return (int)r;
-  cpu_set_t wanted;
-  CPU_ZERO(&wanted);
-  memcpy(&wanted, set, size < sizeof wanted ? size : sizeof wanted);
-  CPU_AND(&wanted, &wanted, &allowed);
-  if (CPU_COUNT(&wanted) == 0) return -EINVAL;
-  v->affinity = wanted;
-  v->affinity_set = true;
-  return 0;
-}
-
-int thread_get_affinity(size_t size, cpu_set_t* set) noexcept {
-  VThread* v = current();
-  if (!v->affinity_set) {
-    long r = sys::raw(SYS_sched_getaffinity, 0, size < (size_t)INT_MAX ? size : (size_t)INT_MAX, set);
-    if (r < 0) return (int)r;
-    memset((char*)set + r, 0, size - (size_t)r);
-    return 0;
-  }
-  if (size < sizeof v->affinity) return -EINVAL;
-  memset(set, 0, size);
-  memcpy(set, &v->affinity, sizeof v->affinity);
-  return 0;
 }
 
 // ---------------------------------------------------------------- signals, first form (DESIGN.md rule 17)

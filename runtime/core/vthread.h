@@ -65,7 +65,7 @@ struct VThread : Self {
   uint64_t signal_mask = 0;
   stack_t alternate_stack = {};
   char name[16] = {};
-  bool affinity_set = false;
+  std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
