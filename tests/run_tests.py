@@ -2,8 +2,9 @@
 """Every behaviour test, four ways: native, under the shim, with one carrier, in chaos mode. Native must pass first.
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
+VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
-import glob, os, subprocess, sys, tempfile
+import concurrent.futures, glob, os, subprocess, sys, tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB = os.path.join(TOP, "build", "libvtshim.so")
 SEED = os.environ.get("VTSHIM_TEST_SEED", "1")
@@ -14,53 +15,65 @@ MODES = {
     "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED},
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
+JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
+ALONE = ("server",)  # families that count OS threads and load both CPUs: after the others, one by one
 
 
 def command(source, out):
     if source.endswith(".py"):
         return ["/usr/bin/python3", source]
+    here = os.path.join(out, os.path.basename(os.path.dirname(source)), os.path.basename(source))
+    os.makedirs(here)
     for lib in glob.glob(os.path.join(os.path.dirname(source), "lib", "*.c")):  # shared libraries, found beside the program
-        so = os.path.join(out, "lib" + os.path.basename(lib)[:-2] + ".so")
-        if not os.path.exists(so):
-            subprocess.run(["gcc", "-g", "-O1", "-fPIC", "-shared", lib, "-o", so], check=True)
-    exe = os.path.join(out, source.replace("/", "_"))
+        so = os.path.join(here, "lib" + os.path.basename(lib)[:-2] + ".so")
+        subprocess.run(["gcc", "-g", "-O1", "-fPIC", "-shared", lib, "-o", so], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    exe = os.path.join(here, "test")
     compiler = ["g++", "-std=c++20"] if source.endswith(".cpp") else ["gcc", "-std=gnu17"]
-    subprocess.run(compiler + ["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", source, "-o", exe], check=True)
+    subprocess.run(compiler + ["-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", source, "-o", exe], check=True,
+                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return [exe]
 
 
+def run_ways(name, source, out):
+    """One test in each mode: a list of (word, line, output). A native failure ends it."""
+    try:
+        argv = command(source, out)
+    except subprocess.CalledProcessError as e:
+        return [("FAIL", f"{name} doesn't compile", e.stdout)]
+    results = []
+    for mode, extra in MODES.items():
+        try:
+            r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, timeout=LIMIT)
+            code, text = r.returncode, r.stdout
+        except subprocess.TimeoutExpired as e:
+            code, text = "hang", e.stdout or b""
+        word = {0: "ok", 77: "skip"}.get(code, "FAIL")
+        results.append((word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text))
+        if mode == "native" and word != "ok":
+            break
+    return results
+
+
 def main():
-    passed = failed = skipped = 0
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    out = tempfile.mkdtemp(prefix="vtshim-tests-")
+    count = {"ok": 0, "FAIL": 0, "skip": 0}
+    tests = []
     for source in sorted(glob.glob(os.path.join(TOP, "tests/behaviour/*/*"))):
         name = os.path.relpath(source, os.path.join(TOP, "tests/behaviour"))
-        if not source.endswith((".c", ".cpp", ".py")) or pattern not in name:
-            continue
-        try:
-            argv = command(source, out)
-        except subprocess.CalledProcessError:
-            print(f"FAIL {name} doesn't compile", flush=True)
-            failed += 1
-            continue
-        for mode, extra in MODES.items():
-            try:
-                r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, timeout=LIMIT)
-                code, text = r.returncode, r.stdout
-            except subprocess.TimeoutExpired as e:
-                code, text = "hang", e.stdout or b""
-            word = {0: "ok", 77: "skip"}.get(code, "FAIL")
-            print(f"{word:5}{name}.{mode}" + ("" if word != "FAIL" else f" (exit {code}, seed {SEED})"), flush=True)
-            if word == "FAIL":
-                print(text.decode(errors="replace")[-2000:], flush=True)
-            passed += word == "ok"
-            skipped += word == "skip"
-            failed += word == "FAIL"
-            if mode == "native" and word != "ok":
-                break
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or not passed else 0
+        if source.endswith((".c", ".cpp", ".py")) and pattern in name:
+            tests.append((name, source))
+    with tempfile.TemporaryDirectory(prefix="vtshim-tests-") as out:
+        for jobs, some in ((JOBS, [t for t in tests if not t[0].startswith(ALONE)]), (1, [t for t in tests if t[0].startswith(ALONE)])):
+            with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+                for results in pool.map(lambda t: run_ways(*t, out), some):
+                    for word, line, text in results:
+                        count[word] += 1
+                        print(f"{word:5}{line}", flush=True)
+                        if word == "FAIL":
+                            print(text.decode(errors="replace")[-2000:], flush=True)
+    print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
+    return 1 if count["FAIL"] or not count["ok"] else 0
 
 
 sys.exit(main())
