@@ -89,6 +89,8 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusag
 void io_note_timeout_option() noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
 void io_forget(int fd) noexcept;
+/// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
+void io_note_nonblocking() noexcept;
 
 /// Sleeps until `deadline` on `clock` (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME). 0 or -EINVAL. @parks
 int sleep_until(clockid_t clock, const timespec& deadline) noexcept;

@@ -159,6 +159,75 @@ VT_EXPORT int dup3(int from, int to, int flags) {
   vt::io_forget(to);
   return VT_REAL(dup3)(from, to, flags);
 }
+VT_EXPORT int close_range(unsigned first, unsigned last, int flags) {
+  int r = VT_REAL(close_range)(first, last, flags);
+  vt::io_note_nonblocking();
+  return r;
+}
+VT_EXPORT void closefrom(int first) {
+  VT_REAL(closefrom)(first);
+  vt::io_note_nonblocking();
+}
+// glibc closes these streams' descriptors without coming by close.
+VT_EXPORT int fclose(FILE* stream) {
+  vt::io_forget(fileno_unlocked(stream));
+  return VT_REAL(fclose)(stream);
+}
+VT_EXPORT int pclose(FILE* stream) {
+  vt::io_forget(fileno_unlocked(stream));
+  int r = -1, e = errno;
+  vt::blocking([&] {
+    r = VT_REAL(pclose)(stream);
+    e = errno;
+  });
+  errno = e;
+  return r;
+}
+VT_EXPORT FILE* freopen64(const char* file, const char* mode, FILE* stream) {
+  vt::io_forget(fileno_unlocked(stream));
+  return VT_REAL(freopen64)(file, mode, stream);
+}
+VT_EXPORT FILE* freopen(const char* file, const char* mode, FILE* stream) { return freopen64(file, mode, stream); }
+
+// The argument of these two is an int, a pointer or nothing; all travel in one register.
+VT_EXPORT int fcntl64(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  void* argument = va_arg(list, void*);
+  va_end(list);
+  int r = -1;
+  if ((command == F_SETLKW || command == F_OFD_SETLKW) && vt::can_park()) {
+    r = VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument);
+    if (r == -1 && (errno == EAGAIN || errno == EACCES)) {
+      int e = errno;
+      vt::blocking([&] {
+        r = VT_REAL(fcntl64)(fd, command, argument);
+        e = errno;
+      });
+      errno = e;
+    }
+    return r;
+  }
+  r = VT_REAL(fcntl64)(fd, command, argument);
+  if (command == F_SETFL && ((long)argument & O_NONBLOCK)) vt::io_note_nonblocking();
+  return r;
+}
+VT_EXPORT int fcntl(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  void* argument = va_arg(list, void*);
+  va_end(list);
+  return fcntl64(fd, command, argument);
+}
+VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
+  va_list list;
+  va_start(list, request);
+  void* argument = va_arg(list, void*);
+  va_end(list);
+  int r = VT_REAL(ioctl)(fd, request, argument);
+  if (request == FIONBIO) vt::io_note_nonblocking();
+  return r;
+}
 
 // ---------------------------------------------------------------- file locks: tried, then announced as blocking
 

@@ -1,6 +1,7 @@
 // Mutexes, condition variables, semaphores, read-write locks, barriers, spin locks: ours for every thread of the process, virtual or
 // not (DESIGN.md rules 6 to 8). Process-shared, robust and priority-inheriting ones are glibc's, announced as blocking.
 #include "shim/real.h"
+#include "sync/fast.h"
 
 using vt::shim::errno_result;
 
@@ -21,6 +22,7 @@ int announced(Call&& call) {
 // ---------------------------------------------------------------- mutexes
 
 VT_EXPORT int pthread_mutex_lock(pthread_mutex_t* m) {
+  if (vt::mutex_lock_fast(m)) return 0;
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_lock(m);
   if (!vt::can_park()) return VT_REAL(pthread_mutex_lock)(m);
   int r = VT_REAL(pthread_mutex_trylock)(m);
@@ -40,6 +42,7 @@ VT_EXPORT int pthread_mutex_timedlock(pthread_mutex_t* m, const timespec* deadli
   return announced([&] { return VT_REAL(pthread_mutex_timedlock)(m, deadline); });
 }
 VT_EXPORT int pthread_mutex_unlock(pthread_mutex_t* m) {
+  if (vt::mutex_unlock_fast(m)) return 0;
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_unlock(m);
   return VT_REAL(pthread_mutex_unlock)(m);
 }

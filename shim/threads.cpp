@@ -175,5 +175,9 @@ VT_EXPORT long syscall(long number, ...) {
   if (number == SYS_gettid) return vt::thread_id();
   if (number == SYS_futex && futex_call((uint32_t*)a[0], (int)a[1], (uint32_t)a[2], (const timespec*)a[3], (uint32_t)a[5], &r))
     return errno_result(r);
-  return VT_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (number == SYS_close) vt::io_forget((int)a[0]);
+  r = VT_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  if (number == SYS_fcntl || number == SYS_ioctl || number == SYS_close_range || number == SYS_dup2 || number == SYS_dup3)
+    vt::io_note_nonblocking();
+  return r;
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/affinity.h"
 #include "core/blocking.h"
+#include "core/fast_locks.h"
 #include "core/libc_calls.h"
 #include "core/monitor.h"
 #include "core/registry.h"
@@ -28,6 +29,7 @@ extern void* __dso_handle __attribute__((visibility("hidden")));
 namespace vt {
 
 LibcCalls libc_calls{};
+FastLocks fast_locks;
 
 namespace {
 
@@ -155,6 +157,8 @@ void boot() noexcept {
   }
   unit_pool_init();
   __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle);
+  fast_locks.tid = thread_area_tid_offset();
+  fast_locks.on = !config.chaos;
   phase.store(Phase::kReady, std::memory_order_release);
 }
 

@@ -184,6 +184,7 @@ size_t thread_pointer_offset() noexcept {
 }
 
 pid_t thread_area_tid(const char* tp) noexcept { return at<int>(const_cast<char*>(tp), g.tid); }
+long thread_area_tid_offset() noexcept { return g.tid; }
 void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
 
 bool thread_area_create(char* tp, pid_t tid) noexcept {

@@ -1,5 +1,5 @@
 // The blocking calls on descriptors: tried first where a call can be asked not to block, else submitted to the ring of the
-// carrier. Never changes a descriptor: io_uring itself answers -EAGAIN where the program made it O_NONBLOCK. Layer: io.
+// carrier. Never changes a descriptor; one that the program made O_NONBLOCK never reaches the ring. Layer: io.
 //
 // Writes wait for readiness and then write from the caller's own context, so that SIGPIPE is raised where it belongs.
 #include <errno.h>
@@ -32,28 +32,46 @@ using sys::raw;
 
 std::atomic<bool> timeouts_in_use{false};
 
-// ---------------------------------------------------------------- history: is a try worth its syscall?
+// ---------------------------------------------------------------- what is known of each descriptor
+// One word per fd: the misses of its last tries (racy on purpose, it only steers), and the epoch in which it was seen without
+// O_NONBLOCK. The ring waits on a descriptor whatever its O_NONBLOCK is (measured on 6.18), so who parks must know; fcntl costs a
+// microsecond on some hosts. A fact dies with its fd's number (close) or when anything becomes non-blocking anywhere in the
+// process (a new epoch), since descriptions are shared. Descriptors 0 to 2 are shared with other processes: always asked.
 
-constexpr int kHistoryFds = 1 << 16;
-constexpr uint8_t kMissesToSkip = 2, kRetryEvery = 32;
-uint8_t misses[kHistoryFds];  // of the last tries on each fd; racy on purpose, it only steers
+constexpr int kKnownFds = 1 << 16;
+constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
+uint32_t known[kKnownFds];               // epoch << 8 | misses
+std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
+
+bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
 
 bool worth_a_try(int fd) noexcept {
-  if (fd < 0 || fd >= kHistoryFds) return true;
-  uint8_t m = __atomic_load_n(&misses[fd], __ATOMIC_RELAXED);
+  if (!is_known(fd)) return true;
+  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
   if (m < kMissesToSkip) return true;
-  __atomic_store_n(&misses[fd], (uint8_t)(m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
+  __atomic_store_n(&known[fd], (k & ~kMisses) | (m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
   return false;
 }
 void note_try(int fd, bool hit) noexcept {
-  if (fd < 0 || fd >= kHistoryFds) return;
-  uint8_t m = __atomic_load_n(&misses[fd], __ATOMIC_RELAXED);
-  __atomic_store_n(&misses[fd], (uint8_t)(hit ? 0 : m < kMissesToSkip ? m + 1 : m), __ATOMIC_RELAXED);
+  if (!is_known(fd)) return;
+  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
+  uint32_t next = hit ? 0 : m < kMissesToSkip ? m + 1 : m;
+  if (next != m) __atomic_store_n(&known[fd], (k & ~kMisses) | next, __ATOMIC_RELAXED);
 }
 
-bool is_nonblocking(int fd) noexcept {
+bool ask_nonblocking(int fd) noexcept {
   long flags = raw(SYS_fcntl, fd, F_GETFL);
   return flags < 0 || (flags & O_NONBLOCK);
+}
+
+/// Would a call on it return at once, whatever there is? True also for what is no descriptor: the call itself says so.
+bool is_nonblocking(int fd) noexcept {
+  if (!is_known(fd)) return ask_nonblocking(fd);
+  uint32_t epoch = current_epoch.load(std::memory_order_acquire) << 8, k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED);
+  if ((k & ~kMisses) == epoch) return false;
+  if (ask_nonblocking(fd)) return true;
+  __atomic_store_n(&known[fd], epoch | (k & kMisses), __ATOMIC_RELAXED);
+  return false;
 }
 
 /// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
@@ -117,14 +135,20 @@ ssize_t attempt(int fd, Call&& call) noexcept {
 
 void io_note_timeout_option() noexcept { timeouts_in_use.store(true, std::memory_order_relaxed); }
 void io_forget(int fd) noexcept {
-  if (fd >= 0 && fd < kHistoryFds) __atomic_store_n(&misses[fd], (uint8_t)0, __ATOMIC_RELAXED);
+  if (is_known(fd)) __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
+}
+void io_note_nonblocking() noexcept {
+  uint32_t e = current_epoch.load(std::memory_order_relaxed);
+  while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {
+  }
 }
 
 // ---------------------------------------------------------------- reading
 
 ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); });
-  if (r != kUndecided || (flags & RWF_NOWAIT)) return r == kUndecided ? raw(SYS_preadv2, fd, vector, count, offset, 0, flags) : r;
+  if (r != kUndecided) return r;
+  if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
   return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
     sqe->rw_flags = flags;
@@ -135,6 +159,7 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   iovec one{buffer, size};
   ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
   if (r != kUndecided) return r;
+  if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
   if (size > 0x7ffff000) size = 0x7ffff000;
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
@@ -151,7 +176,7 @@ ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
     ssize_t r = attempt(fd, [&] { return raw(SYS_recvfrom, fd, buffer, size, flags | MSG_DONTWAIT, nullptr, nullptr); });
     if (r != kUndecided) return r;
   }
-  if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
   if (size > 0x7ffff000) size = 0x7ffff000;
   return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
@@ -162,7 +187,7 @@ ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
     ssize_t r = attempt(fd, [&] { return raw(SYS_recvmsg, fd, message, flags | MSG_DONTWAIT); });
     if (r != kUndecided) return r;
   }
-  if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) return raw(SYS_recvmsg, fd, message, flags);
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return raw(SYS_recvmsg, fd, message, flags);
   return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
 }
@@ -306,6 +331,8 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
 // ---------------------------------------------------------------- connections, files
 
 int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
+  // Listening sockets are shared with forked workers: always asked.
+  if (ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
                      [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); });
   if (r >= 0) io_forget(r);
@@ -313,6 +340,7 @@ int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
 }
 
 int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
+  if (ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
   uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
   int r = submit_one(ParkReason::kConnect, deadline,
                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });

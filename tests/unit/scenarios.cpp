@@ -1,0 +1,268 @@
+// Real carriers and rings: virtual threads on every primitive and on I/O, with a platform thread (this one) taking part.
+// Results are counted, not CHECKed, on virtual threads: doctest keeps state of its own per OS thread.
+#include <doctest/doctest.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "api.h"
+#include "sys/clock.h"
+
+namespace {
+
+std::atomic<int> wrong{0};
+void expect(bool ok) { wrong += !ok; }
+
+/// Runs `body(i)` on `n` virtual threads and joins them.
+void on_threads(int n, const std::function<void(int)>& body) {
+  struct Argument {
+    const std::function<void(int)>* body;
+    int index;
+  };
+  std::vector<Argument> arguments((size_t)n);
+  std::vector<pthread_t> threads((size_t)n);
+  for (int i = 0; i < n; ++i) {
+    arguments[(size_t)i] = {&body, i};
+    auto start = [](void* p) -> void* {
+      auto* a = static_cast<Argument*>(p);
+      (*a->body)(a->index);
+      return a;
+    };
+    REQUIRE(vt::thread_create(&threads[(size_t)i], nullptr, start, &arguments[(size_t)i]) == 0);
+  }
+  for (int i = 0; i < n; ++i) {
+    void* result = nullptr;
+    REQUIRE(vt::thread_join(threads[(size_t)i], &result, CLOCK_MONOTONIC, nullptr) == 0);
+    CHECK(result == &arguments[(size_t)i]);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("create and join, with recycled units") {
+  wrong = 0;
+  std::atomic<int> ran{0};
+  for (int round = 0; round < 20; ++round)
+    on_threads(50, [&](int) {
+      vt::yield();
+      ++ran;
+    });
+  CHECK(ran == 1000);
+}
+
+TEST_CASE("a mutex keeps others out, also while its holder parks") {
+  wrong = 0;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  long counter = 0;
+  on_threads(16, [&](int i) {
+    for (int k = 0; k < 200; ++k) {
+      expect(vt::mutex_lock(&mutex) == 0);
+      long before = counter;
+      if ((k + i) % 8 == 0) vt::yield();
+      counter = before + 1;
+      expect(vt::mutex_unlock(&mutex) == 0);
+    }
+  });
+  CHECK(counter == 16 * 200);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a bounded buffer on a condition variable; this platform thread consumes too") {
+  wrong = 0;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t more = PTHREAD_COND_INITIALIZER, less = PTHREAD_COND_INITIALIZER;
+  int filled = 0;
+  long made = 0, taken = 0;
+  const int kEach = 200, kPairs = 8;
+  on_threads(2 * kPairs, [&](int i) {
+    for (int k = 0; k < kEach; ++k) {
+      vt::mutex_lock(&mutex);
+      if (i % 2) {
+        while (filled == 4) vt::cond_wait(&less, &mutex, CLOCK_MONOTONIC, nullptr);
+        ++filled, ++made;
+        vt::cond_signal(&more);
+      } else {
+        while (filled == 0) vt::cond_wait(&more, &mutex, CLOCK_MONOTONIC, nullptr);
+        --filled, ++taken;
+        if (k % 2) vt::cond_broadcast(&less);
+        else vt::cond_signal(&less);
+      }
+      vt::mutex_unlock(&mutex);
+    }
+  });
+  CHECK(made == kPairs * kEach);
+  CHECK(taken == made);
+  CHECK(filled == 0);
+}
+
+TEST_CASE("timed waits end in time, and only for want of a wake-up") {
+  wrong = 0;
+  sem_t sem;
+  sem_init(&sem, 0, 0);
+  std::atomic<int> late{0}, got{0};
+  on_threads(32, [&](int i) {
+    timespec t = vt::sys::to_timespec(vt::sys::now() + (uint64_t)(i % 4) * 1'000'000);
+    int r = vt::sem_acquire(&sem, CLOCK_MONOTONIC, &t);
+    expect(r == 0 || r == -ETIMEDOUT);
+    if (r == 0) ++got;
+    else ++late;
+    if (i % 3 == 0) vt::sem_release(&sem);
+  });
+  int value;
+  sem_getvalue(&sem, &value);
+  CHECK(got + value == 11);
+  CHECK(got + late == 32);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("semaphores between virtual threads and a platform thread") {
+  wrong = 0;
+  sem_t ping, pong;
+  sem_init(&ping, 0, 0);
+  sem_init(&pong, 0, 0);
+  pthread_t thread;
+  struct Both {
+    sem_t *ping, *pong;
+  } both{&ping, &pong};
+  auto start = [](void* p) -> void* {
+    auto* b = static_cast<Both*>(p);
+    for (int i = 0; i < 500; ++i) {
+      vt::sem_acquire(b->ping, CLOCK_MONOTONIC, nullptr);
+      vt::sem_release(b->pong);
+    }
+    return nullptr;
+  };
+  REQUIRE(vt::thread_create(&thread, nullptr, start, &both) == 0);
+  for (int i = 0; i < 500; ++i) {
+    vt::sem_release(&ping);
+    vt::sem_acquire(&pong, CLOCK_MONOTONIC, nullptr);
+  }
+  CHECK(vt::thread_join(thread, nullptr, CLOCK_MONOTONIC, nullptr) == 0);
+}
+
+TEST_CASE("readers share, writers don't") {
+  wrong = 0;
+  pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+  int a = 0, b = 0;
+  on_threads(12, [&](int i) {
+    for (int k = 0; k < 100; ++k) {
+      if (i % 4 == 0) {
+        expect(vt::rwlock_write(&lock, CLOCK_MONOTONIC, nullptr) == 0);
+        ++a;
+        if (k % 8 == 0) vt::yield();
+        ++b;
+      } else {
+        expect(vt::rwlock_read(&lock, CLOCK_MONOTONIC, nullptr) == 0);
+        expect(a == b);
+      }
+      expect(vt::rwlock_unlock(&lock) == 0);
+    }
+  });
+  CHECK(a == 300);
+  CHECK(b == 300);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a barrier lets a whole round go, with one serial thread") {
+  wrong = 0;
+  pthread_barrier_t barrier;
+  REQUIRE(vt::barrier_init(&barrier, 10) == 0);
+  std::atomic<int> serial{0}, arrived{0};
+  on_threads(10, [&](int) {
+    for (int round = 0; round < 50; ++round) {
+      ++arrived;
+      if (vt::barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD) ++serial;
+      expect(arrived >= (round + 1) * 10);
+    }
+  });
+  CHECK(serial == 50);
+  CHECK(wrong == 0);
+  CHECK(vt::barrier_destroy(&barrier) == 0);
+}
+
+TEST_CASE("sleepers wake not before their time") {
+  wrong = 0;
+  on_threads(200, [&](int i) {
+    uint64_t deadline = vt::sys::now() + (uint64_t)(i % 10) * 1'000'000;
+    expect(vt::sleep_until(CLOCK_MONOTONIC, vt::sys::to_timespec(deadline)) == 0);
+    expect(vt::sys::now() >= deadline);
+  });
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("echo over socket pairs: every byte, in order; poll and timeouts") {
+  wrong = 0;
+  const int kPairs = 20;
+  int fds[kPairs][2];
+  for (auto& pair : fds) REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  on_threads(2 * kPairs, [&](int i) {
+    int fd = fds[i / 2][i % 2];
+    char buffer[64];
+    for (int k = 0; k < 100; ++k) {
+      char byte = (char)k;
+      if (i % 2) {
+        expect(vt::io_send(fd, &byte, 1, 0) == 1);
+        pollfd p{fd, POLLIN, 0};
+        expect(vt::io_poll(&p, 1, nullptr) == 1);
+        expect(vt::io_recv(fd, buffer, sizeof buffer, 0) == 1 && buffer[0] == byte);
+      } else {
+        expect(vt::io_read(fd, buffer, sizeof buffer) == 1 && buffer[0] == byte);
+        expect(vt::io_write(fd, buffer, 1) == 1);
+      }
+    }
+    if (i % 2) {
+      timespec soon{0, 2'000'000};
+      pollfd p{fd, POLLIN, 0};
+      expect(vt::io_poll(&p, 1, &soon) == 0);
+    }
+  });
+  for (auto& pair : fds) close(pair[0]), close(pair[1]);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("announced blocking calls leave the carriers to others") {
+  wrong = 0;
+  int pipes[8][2];
+  for (auto& p : pipes) REQUIRE(pipe(p) == 0);
+  std::atomic<int> inside{0};
+  on_threads(9, [&](int i) {
+    if (i < 8) {
+      char c;
+      ssize_t n = 0;
+      vt::blocking([&] {
+        ++inside;
+        n = ::read(pipes[i][0], &c, 1);
+      });
+      expect(n == 1);
+    } else {
+      while (inside < 8) vt::yield();
+      for (auto& p : pipes) expect(::write(p[1], "x", 1) == 1);
+    }
+  });
+  for (auto& p : pipes) close(p[0]), close(p[1]);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("futex words: wake counts, stale values") {
+  wrong = 0;
+  uint32_t word = 0;
+  std::atomic<int> woken{0};
+  CHECK(vt::futex_wait(&word, 1, CLOCK_MONOTONIC, nullptr) == -EAGAIN);
+  on_threads(9, [&](int i) {
+    if (i < 8) {
+      expect(vt::futex_wait(&word, 0, CLOCK_MONOTONIC, nullptr) == 0);
+      ++woken;
+    } else {
+      while (woken < 8) {
+        vt::futex_wake(&word, 3);
+        vt::yield();
+      }
+    }
+  });
+  CHECK(woken == 8);
+  CHECK(wrong == 0);
+}

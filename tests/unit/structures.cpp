@@ -1,0 +1,152 @@
+// Timers, run queues, buckets, lists, settings, the log's formatter.
+#include <doctest/doctest.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <vector>
+
+#include "base/config.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "core/run_queue.h"
+#include "core/timer_heap.h"
+#include "core/wait_table.h"
+#include "sys/clock.h"
+
+namespace {
+
+struct Item : vt::ListLink {
+  int number = 0;
+};
+
+struct Alarm : vt::Timer {
+  int number = 0;
+};
+std::vector<int> fired;
+
+void note(vt::Timer* t, vt::Carrier*) noexcept { fired.push_back(static_cast<Alarm*>(t)->number); }
+
+size_t format(char* out, size_t size, const char* f, ...) {
+  va_list args;
+  va_start(args, f);
+  size_t n = vt::format_into(out, size, f, args);
+  va_end(args);
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("a list keeps the order, and gives up members in the middle") {
+  vt::List<Item> list;
+  Item items[5];
+  for (int i = 0; i < 5; ++i) items[i].number = i, list.push_back(&items[i]);
+  vt::List<Item>::remove(&items[2]);
+  CHECK_FALSE(items[2].linked());
+  std::vector<int> left;
+  while (Item* i = list.pop_front()) left.push_back(i->number);
+  CHECK(left == std::vector<int>{0, 1, 3, 4});
+  CHECK(list.empty());
+}
+
+TEST_CASE("timers fire in the order of their deadlines, each once, and disarmed ones never") {
+  fired.clear();
+  vt::TimerHeap heap;
+  Alarm alarms[1000];
+  unsigned seed = 1;
+  for (int i = 0; i < 1000; ++i) {
+    seed = seed * 1103515245 + 12345;
+    alarms[i].deadline = 1 + (seed >> 8) % 500;  // many are equal
+    alarms[i].number = i;
+    alarms[i].fire = note;
+    bool first = heap.next() > alarms[i].deadline;
+    CHECK(heap.arm(&alarms[i]) == first);
+  }
+  for (int i = 0; i < 1000; i += 3) vt::TimerHeap::disarm(&alarms[i]);
+  heap.expire(250, nullptr);
+  for (int n : fired) CHECK(alarms[n].deadline <= 250);
+  CHECK(heap.next() > 250);
+  heap.expire(500, nullptr);
+  CHECK(heap.next() == vt::sys::kForever);
+  CHECK(fired.size() == 666);
+  for (size_t i = 0; i < fired.size(); ++i) {
+    CHECK(fired[i] % 3 != 0);
+    if (i) CHECK(alarms[fired[i - 1]].deadline <= alarms[fired[i]].deadline);
+  }
+  vt::TimerHeap::disarm(&alarms[1]);  // fired already: nothing happens
+}
+
+TEST_CASE("a run queue is first in, first out; thieves take half; pinned threads stay") {
+  vt::RunQueue mine, thief;
+  std::vector<vt::VThread> threads(9);
+  for (auto& t : threads) mine.push(&t);
+  threads[0].pins = 1;
+  CHECK(mine.steal_into(thief) == 5);
+  CHECK(mine.size() == 4);
+  for (int i = 1; i <= 5; ++i) CHECK(thief.pop() == &threads[(size_t)i]);
+  CHECK(thief.pop() == nullptr);
+  for (int i = 6; i <= 8; ++i) CHECK(mine.pop() == &threads[(size_t)i]);
+  CHECK(mine.pop() == &threads[0]);
+  for (auto& t : threads) mine.push(&t);
+  CHECK(mine.move_all_to(thief) == 8);
+  CHECK(mine.pop() == &threads[0]);
+  CHECK(mine.size() == 0);
+}
+
+TEST_CASE("a bucket keeps the order per key") {
+  vt::Bucket bucket;
+  vt::WaitNode a1(nullptr), b1(nullptr), a2(nullptr);
+  int a, b;
+  bucket.push_back(&a1, &a);
+  bucket.push_back(&b1, &b);
+  bucket.push_back(&a2, &a);
+  CHECK(bucket.first(&a) == &a1);
+  CHECK(bucket.following(&a1) == &a2);
+  CHECK(bucket.following(&a2) == nullptr);
+  bucket.remove(&a1, vt::WaitResult::kWoken);
+  CHECK(bucket.first(&a) == &a2);
+  CHECK(bucket.first(&b) == &b1);
+  CHECK(a1.result.load() == vt::WaitResult::kWoken);
+  CHECK(a2.result.load() == vt::WaitResult::kQueued);
+}
+
+TEST_CASE("patterns as fnmatch(3)") {
+  CHECK(vt::matches("libgomp*:libomp*", "libgomp.so.1"));
+  CHECK(vt::matches("libgomp*:libomp*", "libomp5.so"));
+  CHECK_FALSE(vt::matches("libgomp*:libomp*", "libgom.so"));
+  CHECK(vt::matches("a?c", "abc"));
+  CHECK_FALSE(vt::matches("a?c", "ac"));
+  CHECK(vt::matches("*blas*", "libopenblas.so.0"));
+  CHECK_FALSE(vt::matches("", "x"));
+}
+
+TEST_CASE("settings: bad values leave the default, and say so") {
+  vt::Config before = vt::config;
+  char good[] = "VTSHIM_CARRIERS=3", bad[] = "VTSHIM_CARRIERS=many", unknown[] = "VTSHIM_NOSUCH=1", stack[] = "VTSHIM_STACK=256k";
+  char* environment[] = {good, stack, nullptr};
+  vt::read_config(environment);
+  CHECK(vt::config.carriers == 3);
+  CHECK(vt::config.stack == 256 << 10);
+  vt::config = vt::Config{};
+  char* worse[] = {bad, unknown, nullptr};
+  vt::read_config(worse);  // two lines on stderr
+  CHECK(vt::config.carriers == 0);
+  vt::config = before;
+}
+
+TEST_CASE("the log's formatter never writes past the end") {
+  char text[12];
+  memset(text, 'x', sizeof text);
+  format(text, 8, "%s-%d", "abcdef", 1234);
+  CHECK(strnlen(text, sizeof text) <= 7);
+  CHECK(text[8] == 'x');
+  format(text, sizeof text, "%d %u %lx", -5, 7u, 255ul);
+  CHECK(strcmp(text, "-5 7 ff") == 0);
+}
+
+TEST_CASE("time arithmetic saturates") {
+  CHECK(vt::sys::to_ns({INT64_MAX, 0}) == vt::sys::kForever);
+  CHECK(vt::sys::to_ns({-1, 0}) == 0);
+  CHECK(vt::sys::add(vt::sys::kForever - 1, 5) == vt::sys::kForever);
+  timespec past{1, 0};
+  CHECK(vt::sys::to_monotonic(CLOCK_REALTIME, past) == 0);
+}
