@@ -73,6 +73,7 @@ __attribute__((noinline)) void run_start(VThread* v) {
 
 void entry(sys::Transfer transfer) {
   asm volatile(".cfi_undefined rip");  // unwinders end here
+  sys::fiber_entered();
   arrive(transfer);
   VThread* v = current();
   if (config.tls == TlsBackend::kShared) {  // unit tests: what libc keeps in the area belongs to the carrier

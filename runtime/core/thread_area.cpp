@@ -14,6 +14,7 @@
 #include "base/spin_lock.h"
 #include "core/registry.h"
 #include "core/self.h"
+#include "core/vthread.h"
 #include "sys/fs_base.h"
 
 namespace vt {
@@ -184,6 +185,12 @@ size_t thread_pointer_offset() noexcept {
 }
 
 pid_t thread_area_tid(const char* tp) noexcept { return at<int>(const_cast<char*>(tp), g.tid); }
+pid_t own_tid() noexcept {
+#ifdef VT_UNIT
+  if (VThread* v = current()) return thread_area_tid(v->tp);  // FS is the carrier's
+#endif
+  return sys::read_fs<int>(g.tid);
+}
 long thread_area_tid_offset() noexcept { return g.tid; }
 void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
 

@@ -30,6 +30,8 @@ bool thread_area_recycle(char* tp, pid_t tid, bool keep_libc) noexcept;
 void thread_area_adopt(char* tp) noexcept;
 
 pid_t thread_area_tid(const char* tp) noexcept;
+/// The calling thread's, which glibc's locks note as their owner. @signal safe
+pid_t own_tid() noexcept;
 /// Where it lies, from the thread pointer.
 long thread_area_tid_offset() noexcept;
 void thread_area_set_tid(char* tp, pid_t tid) noexcept;

@@ -28,7 +28,6 @@ constexpr int kSpins = 100;
 
 std::atomic<int>& word(pthread_mutex_t* m) noexcept { return *reinterpret_cast<std::atomic<int>*>(&m->__data.__lock); }
 int type(const pthread_mutex_t* m) noexcept { return m->__data.__kind & kTypeMask; }
-int my_tid() noexcept { return thread_area_tid(sys::thread_pointer()); }
 
 bool try_fast(pthread_mutex_t* m) noexcept {
   int expected = 0;
@@ -37,7 +36,7 @@ bool try_fast(pthread_mutex_t* m) noexcept {
 }
 
 void own(pthread_mutex_t* m) noexcept {
-  m->__data.__owner = my_tid();
+  m->__data.__owner = own_tid();
   ++m->__data.__nusers;
 }
 
@@ -104,7 +103,7 @@ int mutex_timedlock(pthread_mutex_t* m, clockid_t clock, const timespec* deadlin
   if (config.chaos) chaos_yield();
   int t = type(m);
   if (t == kRecursive || t == kErrorCheck) {
-    if (m->__data.__owner == my_tid()) {
+    if (m->__data.__owner == own_tid()) {
       if (t == kErrorCheck) return -EDEADLK;
       if (m->__data.__count + 1 == 0) return -EAGAIN;
       ++m->__data.__count;
@@ -127,7 +126,7 @@ int mutex_lock(pthread_mutex_t* m) noexcept {
 }
 
 int mutex_trylock(pthread_mutex_t* m) noexcept {
-  if (type(m) == kRecursive && m->__data.__owner == my_tid()) {
+  if (type(m) == kRecursive && m->__data.__owner == own_tid()) {
     if (m->__data.__count + 1 == 0) return -EAGAIN;
     ++m->__data.__count;
     return 0;
@@ -141,7 +140,7 @@ int mutex_trylock(pthread_mutex_t* m) noexcept {
 int mutex_unlock(pthread_mutex_t* m) noexcept {
   int t = type(m);
   if (__builtin_expect(t == kRecursive || t == kErrorCheck, 0)) {
-    if (m->__data.__owner != my_tid()) return -EPERM;
+    if (m->__data.__owner != own_tid()) return -EPERM;
     if (t == kRecursive && --m->__data.__count) return 0;
   }
   m->__data.__owner = 0;
@@ -152,7 +151,7 @@ int mutex_unlock(pthread_mutex_t* m) noexcept {
 
 unsigned mutex_release_for_wait(pthread_mutex_t* m, int* error) noexcept {
   int t = type(m);
-  if ((t == kRecursive || t == kErrorCheck) && m->__data.__owner != my_tid()) return *error = EPERM, 0;
+  if ((t == kRecursive || t == kErrorCheck) && m->__data.__owner != own_tid()) return *error = EPERM, 0;
   unsigned count = t == kRecursive ? m->__data.__count : 1;
   if (t == kRecursive) m->__data.__count = 0;
   m->__data.__owner = 0;
@@ -167,7 +166,7 @@ void mutex_relock(pthread_mutex_t* m, unsigned count, bool was_queued) noexcept 
   else
     lock_word(m, CLOCK_MONOTONIC, nullptr);
   m->__data.__count = count;
-  m->__data.__owner = my_tid();
+  m->__data.__owner = own_tid();
 }
 
 bool mutex_adopt_waiter(pthread_mutex_t* m, WaitNode* node, Bucket& held) noexcept {

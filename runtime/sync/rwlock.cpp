@@ -22,7 +22,7 @@ constexpr uint32_t kWriter = 1u << 31, kQueued = 1u << 30, kReaders = kQueued - 
 constexpr uint32_t kWantsRead = 0, kWantsWrite = 1;
 
 std::atomic<uint32_t>& word(pthread_rwlock_t* l) noexcept { return *reinterpret_cast<std::atomic<uint32_t>*>(&l->__data.__readers); }
-int my_tid() noexcept { return thread_area_tid(sys::thread_pointer()); }
+
 bool prefers_writers(const pthread_rwlock_t* l) noexcept { return l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP; }
 
 /// May a reader enter a lock in state s? By default readers pass waiting writers, as in glibc.
@@ -40,7 +40,7 @@ bool try_write(pthread_rwlock_t* l) noexcept {
   uint32_t s = word(l).load(std::memory_order_relaxed);
   while (!(s & (kWriter | kReaders)))
     if (word(l).compare_exchange_weak(s, s | kWriter, std::memory_order_acquire, std::memory_order_relaxed)) {
-      l->__data.__cur_writer = my_tid();
+      l->__data.__cur_writer = own_tid();
       return true;
     }
   return false;
@@ -109,7 +109,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
     wake_list(list);
     return -ETIMEDOUT;
   }
-  if (what == kWantsWrite) l->__data.__cur_writer = my_tid();
+  if (what == kWantsWrite) l->__data.__cur_writer = own_tid();
   return 0;
 }
 
@@ -120,14 +120,14 @@ bool rwlock_is_foreign(const pthread_rwlock_t* l) noexcept { return l->__data.__
 int rwlock_read(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
   if (config.chaos) chaos_yield();
   if (try_read(l)) return 0;
-  if (l->__data.__cur_writer == my_tid()) return -EDEADLK;
+  if (l->__data.__cur_writer == own_tid()) return -EDEADLK;
   return wait(l, kWantsRead, clock, deadline);
 }
 
 int rwlock_write(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
   if (config.chaos) chaos_yield();
   if (try_write(l)) return 0;
-  if (l->__data.__cur_writer == my_tid()) return -EDEADLK;
+  if (l->__data.__cur_writer == own_tid()) return -EDEADLK;
   return wait(l, kWantsWrite, clock, deadline);
 }
 

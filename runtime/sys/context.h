@@ -46,4 +46,11 @@ class FiberSwitch {
 #endif
 };
 
+/// The first act of a new context, which has no FiberSwitch on its stack to come back to.
+inline void fiber_entered() noexcept {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+}
+
 }  // namespace vt::sys
