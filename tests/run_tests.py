@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every behaviour test, four ways: native, under the shim, with one carrier, in chaos mode. Native must pass first.
+"""The unit tests under each sanitizer, then every behaviour test, four ways: native, under the shim, with one carrier, in
+chaos mode. Native must pass first.
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
@@ -34,6 +35,30 @@ def command(source, out):
     return [exe]
 
 
+SANITIZERS = {"plain": "none", "asan+ubsan": "address,undefined", "tsan": "thread"}
+
+
+def run_unit(name, sanitizer):
+    """Builds the runtime into tests/unit with a sanitizer, and runs it. A finding of the sanitizer's is a failure."""
+    folder = os.path.join(TOP, "build", "unit-" + name)
+    if not os.path.exists(os.path.join(folder, "build.ninja")):
+        setup = ["meson", "setup", folder, TOP, "-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
+        r = subprocess.run(setup, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if r.returncode:
+            return [("FAIL", f"unit.{name} (setup)", r.stdout)]
+    r = subprocess.run(["ninja", "-C", folder, "unit"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if r.returncode:
+        return [("FAIL", f"unit.{name} (build)", r.stdout)]
+    # TSan's shadow doesn't fit every layout that high-entropy ASLR picks.
+    fixed = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL).returncode == 0 else []
+    try:
+        r = subprocess.run(fixed + [os.path.join(folder, "unit")], env={**os.environ, "UBSAN_OPTIONS": "halt_on_error=1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=4 * LIMIT)
+        code, text = r.returncode, r.stdout
+    except subprocess.TimeoutExpired as e:
+        code, text = "hang", e.stdout or b""
+    return [("ok", f"unit.{name}", text) if code == 0 else ("FAIL", f"unit.{name} (exit {code})", text)]
+
+
 def run_ways(name, source, out):
     """One test in each mode: a list of (word, line, output). A native failure ends it."""
     try:
@@ -63,15 +88,21 @@ def main():
         name = os.path.relpath(source, os.path.join(TOP, "tests/behaviour"))
         if source.endswith((".c", ".cpp", ".py")) and pattern in name:
             tests.append((name, source))
+    def report(results):
+        for word, line, text in results:
+            count[word] += 1
+            print(f"{word:5}{line}", flush=True)
+            if word == "FAIL":
+                print(text.decode(errors="replace")[-4000:], flush=True)
+
+    for name, sanitizer in SANITIZERS.items():
+        if pattern in "unit." + name:
+            report(run_unit(name, sanitizer))
     with tempfile.TemporaryDirectory(prefix="vtshim-tests-") as out:
         for jobs, some in ((JOBS, [t for t in tests if not t[0].startswith(ALONE)]), (1, [t for t in tests if t[0].startswith(ALONE)])):
             with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
                 for results in pool.map(lambda t: run_ways(*t, out), some):
-                    for word, line, text in results:
-                        count[word] += 1
-                        print(f"{word:5}{line}", flush=True)
-                        if word == "FAIL":
-                            print(text.decode(errors="replace")[-2000:], flush=True)
+                    report(results)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] or not count["ok"] else 0
 
