@@ -29,6 +29,7 @@ void* carrier_main(void* argument) noexcept {
   auto* c = static_cast<Carrier*>(argument);
   os_thread_prepare(c, "vtshim-carrier");
   int r = c->reactor.open();
+  kick_accept();
   opened.store(r < 0 ? (uint32_t)r : 1, std::memory_order_release);
   sys::futex_wake(&opened, 1);
   if (r == 0) c->run();
@@ -145,6 +146,12 @@ void kick_install() noexcept {
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   sigfillset(&action.sa_mask);
   sigaction(kick_signal, &action, nullptr);
+}
+
+void kick_accept() noexcept {
+  if (kick_signal <= 0) return;
+  uint64_t bit = 1ull << (kick_signal - 1);
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, nullptr, sizeof bit);
 }
 
 void carrier_kick(Carrier* c) noexcept {

@@ -77,6 +77,8 @@ void carrier_want_help() noexcept;
 
 /// The signal that makes a stuck carrier look at its ring.
 void kick_install() noexcept;
+/// A new carrier takes kicks. @thread the carrier
+void kick_accept() noexcept;
 void carrier_kick(Carrier* c) noexcept;
 
 /// In a forked child.
