@@ -13,7 +13,7 @@ MODES = {
     "native": {},
     "shim": {"LD_PRELOAD": LIB},
     "shim-1": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1"},
-    "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED},
+    "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED, "VTSHIM_STRESS_SECONDS": "30"},
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
@@ -66,7 +66,13 @@ def run_ways(name, source, out):
     except subprocess.CalledProcessError as e:
         return [("FAIL", f"{name} doesn't compile", e.stdout)]
     results = []
-    for mode, extra in MODES.items():
+    ways = [(mode, extra, argv) for mode, extra in MODES.items()]
+    if name.startswith("server/") and source.endswith(".py"):  # and on the other Pythons that are installed
+        for version in ("3.12", "3.13"):
+            for python in sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3")))[:1]:
+                mode = "shim-chaos" if "stress" in name else "shim"
+                ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
+    for mode, extra, argv in ways:
         try:
             r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, timeout=LIMIT)
