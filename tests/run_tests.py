@@ -13,7 +13,7 @@ MODES = {
     "native": {},
     "shim": {"LD_PRELOAD": LIB},
     "shim-1": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1"},
-    "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED, "VTSHIM_STRESS_SECONDS": "30"},
+    "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED, "VTSHIM_TEST_SECONDS": "30"},
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))

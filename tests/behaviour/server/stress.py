@@ -1,13 +1,13 @@
 # vtshim-test: timeout=180
 """Proof 5: mixed stress of queues, locks, conditions, events, semaphores, barriers, a pool of 2,000 and timers.
 
-VTSHIM_STRESS_SECONDS or the first argument: how long (default 5). Every hand-over is counted, and what went in must have
+VTSHIM_TEST_SECONDS or the first argument: how long (default 5). Every hand-over is counted, and what went in must have
 come out: a lost wake-up hangs (the watchdog prints all stacks), a doubled one breaks a count.
 """
 import faulthandler, os, queue, random, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 
-seconds = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VTSHIM_STRESS_SECONDS", 5))
+seconds = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VTSHIM_TEST_SECONDS", 5))
 faulthandler.dump_traceback_later(seconds + 45, exit=True)
 end = time.monotonic() + seconds
 running = lambda: time.monotonic() < end
