@@ -89,6 +89,9 @@ VT_EXPORT int sched_yield() {
 // <pthread.h> redirects the name pthread_yield to sched_yield; binaries of before glibc 2.34 ask for it still.
 VT_EXPORT int vt_pthread_yield() __asm__("pthread_yield");
 VT_EXPORT int vt_pthread_yield() { return sched_yield(); }
+// For pyglue and programs that want to know (looked up with dlsym): 1 or 0. Any thread, signal safe.
+VT_EXPORT int vtshim_active() { return vt::active(); }
+VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {
