@@ -21,7 +21,7 @@ namespace vt {
 namespace {
 
 // x86-64 TLS ABI (tcbhead_t), as compiled into every program.
-constexpr long kTcb = 0, kDtv = 8, kSelf = 16, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48;
+constexpr long kTcb = 0, kDtv = 8, kSelf = 16, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48, kHeaderEnd = 56;
 
 /// thread_db's descriptor of a field: its size in bits (of an element), how many, its offset.
 struct FieldDescriptor {
@@ -116,11 +116,14 @@ bool find_libc_block(const char** missing) noexcept {
 }
 
 void set_header(char* tp, pid_t tid) noexcept {
-  at<void*>(tp, kTcb) = tp;
-  at<void*>(tp, kSelf) = tp;
-  at<int>(tp, kMultipleThreads) = 1;
-  at<uintptr_t>(tp, kStackGuard) = sys::read_fs<uintptr_t>(kStackGuard);
-  at<uintptr_t>(tp, kPointerGuard) = sys::read_fs<uintptr_t>(kPointerGuard);
+  // Once: a carrier's loop may run on a recycled area, in code of liburing's that checks the stack guard.
+  if (at<void*>(tp, kSelf) != tp) {
+    at<void*>(tp, kTcb) = tp;
+    at<void*>(tp, kSelf) = tp;
+    at<int>(tp, kMultipleThreads) = 1;
+    at<uintptr_t>(tp, kStackGuard) = sys::read_fs<uintptr_t>(kStackGuard);
+    at<uintptr_t>(tp, kPointerGuard) = sys::read_fs<uintptr_t>(kPointerGuard);
+  }
   at<int>(tp, g.tid) = tid;
   // A list of its own: glibc's fork unlinks the caller's entry in the child.
   at<void*>(tp, g.list) = tp + g.list;
@@ -212,9 +215,9 @@ bool thread_area_recycle(char* tp, pid_t tid, bool keep_libc) noexcept {
   memset(dtv, 0, (entries + 1) * sizeof *dtv);
   for (size_t i = 1; i < g.specific_count; ++i) free(at<void*>(tp, g.specific + (long)(i * sizeof(void*))));
 
-  // Everything of struct pthread but the DTV pointer starts as in a new thread.
-  memset(tp, 0, g.pthread_size);
-  at<DtvEntry*>(tp, kDtv) = dtv;
+  // Everything of struct pthread behind its header starts as in a new thread. The header (pointers to itself and the DTV, guards)
+  // never changes: the carrier that the last thread ended on has this area mounted still, while it waits in its ring.
+  memset(tp + kHeaderEnd, 0, g.pthread_size - kHeaderEnd);
   if (!g.allocate_tls_init(tp, true)) return false;
   if (keep_libc) memcpy(tp - g.libc_block, saved, g.libc_block_size);
   set_header(tp, tid);

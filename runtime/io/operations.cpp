@@ -86,8 +86,10 @@ uint64_t socket_deadline(int fd, int option) noexcept {
 }
 
 /// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
+/// `eager`: what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without
+/// a turn through the queue.
 template <class Fill>
-int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill) noexcept {
+int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = false) noexcept {
   if (config.chaos) chaos_yield();
   for (;;) {
     RuntimeSection section;
@@ -105,7 +107,9 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill) noexcept {
     }
     fill(sqe);
     wait.track(sqe, 0);
-    wait.finish(reason, deadline);
+    if (eager) v->carrier->reactor.poll(v->carrier);
+    if (entry.pending) wait.finish(reason, deadline);
+    else park(reason);  // done already: takes the notification that came with it
     if (entry.result == -ECANCELED || entry.result == -EINTR) {
       if (wait.timed_out) return -EAGAIN;
       continue;  // the kernel gave up for reasons of its own: nothing was done
@@ -333,8 +337,9 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
 int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   // Listening sockets are shared with forked workers: always asked.
   if (ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
+  // Eager: one connection a turn would make a thousand newcomers wait for a thousand rounds of the run queue.
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
-                     [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); });
+                     [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, true);
   if (r >= 0) io_forget(r);
   return r;
 }

@@ -1,14 +1,18 @@
 // Timers, run queues, buckets, lists, settings, the log's formatter.
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <atomic>
 #include <vector>
 
 #include "base/config.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "core/run_queue.h"
+#include "core/thread_area.h"
 #include "core/timer_heap.h"
 #include "core/wait_table.h"
 #include "sys/clock.h"
@@ -107,6 +111,38 @@ TEST_CASE("a bucket keeps the order per key") {
   CHECK(bucket.first(&b) == &b1);
   CHECK(a1.result.load() == vt::WaitResult::kWoken);
   CHECK(a2.result.load() == vt::WaitResult::kQueued);
+}
+
+TEST_CASE("a thread area's header stands still while the area is recycled") {
+  // A carrier whose last thread has ended waits in its ring with that thread's area mounted, in code that checks the stack guard.
+  const char* missing = nullptr;
+  REQUIRE(vt::thread_area_probe(&missing));
+  size_t size = vt::thread_area_size() + vt::thread_area_alignment();
+  char* memory = (char*)aligned_alloc(vt::thread_area_alignment(), (size + 4095) & ~4095ul);
+  memset(memory, 0, (size + 4095) & ~4095ul);
+  char* tp = memory + vt::thread_pointer_offset();
+  REQUIRE(vt::thread_area_create(tp, 1 << 28));
+  std::atomic<bool> stop{false};
+  std::atomic<int> changes{0};
+  char first[56];
+  memcpy(first, tp, sizeof first);
+  pthread_t watcher;
+  struct Watch {
+    char *tp, *first;
+    std::atomic<bool>* stop;
+    std::atomic<int>* changes;
+  } watch{tp, first, &stop, &changes};
+  auto look = [](void* p) -> void* {
+    auto* w = static_cast<Watch*>(p);
+    while (!w->stop->load())
+      for (int at : {8, 40, 48}) *w->changes += *(volatile long*)(w->tp + at) != *(long*)(w->first + at);
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&watcher, nullptr, look, &watch) == 0);
+  for (int i = 0; i < 20000; ++i) REQUIRE(vt::thread_area_recycle(tp, (1 << 28) + i, i % 2));
+  stop = true;
+  pthread_join(watcher, nullptr);
+  CHECK(changes == 0);
 }
 
 TEST_CASE("patterns as fnmatch(3)") {
