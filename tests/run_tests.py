@@ -15,7 +15,7 @@ MODES = {
     "shim-1": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1"},
     "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED, "VTSHIM_TEST_SECONDS": "30"},
 }
-LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "60"))  # seconds
+LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
 ALONE = ("server",)  # families that count OS threads and load both CPUs: after the others, one by one
 
