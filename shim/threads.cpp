@@ -179,8 +179,8 @@ VT_EXPORT long syscall(long number, ...) {
   if (number == SYS_futex && futex_call((uint32_t*)a[0], (int)a[1], (uint32_t)a[2], (const timespec*)a[3], (uint32_t)a[5], &r))
     return errno_result(r);
   if (number == SYS_close) vt::io_forget((int)a[0]);
+  if (number == SYS_dup2 || number == SYS_dup3) vt::io_forget((int)a[1]);
   r = VT_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (number == SYS_fcntl || number == SYS_ioctl || number == SYS_close_range || number == SYS_dup2 || number == SYS_dup3)
-    vt::io_note_nonblocking();
+  if (number == SYS_fcntl || number == SYS_ioctl || number == SYS_close_range) vt::io_note_nonblocking();
   return r;
 }

@@ -35,6 +35,16 @@ def command(source, out):
     return [exe]
 
 
+def bounded(argv, extra, limit):
+    """Runs argv with `extra` in the environment: its exit status, or "hang" after `limit` seconds, and its output."""
+    try:
+        r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=limit)
+        return r.returncode, r.stdout
+    except subprocess.TimeoutExpired as e:
+        return "hang", e.stdout or b""
+
+
 SANITIZERS = {"plain": "none", "asan+ubsan": "address,undefined", "tsan": "thread"}
 
 
@@ -51,11 +61,7 @@ def run_unit(name, sanitizer):
         return [("FAIL", f"unit.{name} (build)", r.stdout)]
     # TSan's shadow doesn't fit every layout that high-entropy ASLR picks.
     fixed = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL).returncode == 0 else []
-    try:
-        r = subprocess.run(fixed + [os.path.join(folder, "unit")], env={**os.environ, "UBSAN_OPTIONS": "halt_on_error=1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=4 * LIMIT)
-        code, text = r.returncode, r.stdout
-    except subprocess.TimeoutExpired as e:
-        code, text = "hang", e.stdout or b""
+    code, text = bounded(fixed + [os.path.join(folder, "unit")], {"UBSAN_OPTIONS": "halt_on_error=1"}, 4 * LIMIT)
     return [("ok", f"unit.{name}", text) if code == 0 else ("FAIL", f"unit.{name} (exit {code})", text)]
 
 
@@ -73,12 +79,7 @@ def run_ways(name, source, out):
                 mode = "shim-chaos" if "stress" in name else "shim"
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
     for mode, extra, argv in ways:
-        try:
-            r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, timeout=LIMIT)
-            code, text = r.returncode, r.stdout
-        except subprocess.TimeoutExpired as e:
-            code, text = "hang", e.stdout or b""
+        code, text = bounded(argv, extra, LIMIT)
         word = {0: "ok", 77: "skip"}.get(code, "FAIL")
         results.append((word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text))
         if mode == "native" and word != "ok":

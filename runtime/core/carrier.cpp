@@ -84,7 +84,7 @@ int carrier_start() noexcept {
 
 void Carrier::run() noexcept {
   for (;;) {
-    if (mail) cancel_mailed(this);
+    if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
       resume(this, v);
@@ -132,7 +132,7 @@ void on_kick(int, siginfo_t* info, void*) noexcept {
   if (!v || v->depth || v->in_vfork) return;
   ++c->kicks;
   c->reactor.poll(c);
-  if (c->mail) cancel_mailed(c);
+  if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
   if (c->reactor.has_unsubmitted()) c->reactor.poll(c);
 }

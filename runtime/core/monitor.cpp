@@ -24,7 +24,6 @@ std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
-uint64_t handed_over = 0;            // threads moved from stuck carriers
 
 /// The kernel's view of an OS thread: 'R' runs or could, 'S' and 'D' wait in the kernel.
 char os_state(pid_t tid) noexcept {
@@ -92,10 +91,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     if (start_carrier()) to = carrier_at(carrier_count() - 1);
   }
   if (!to || to == c) return;
-  if (uint32_t got = c->queue.move_all_to(to->queue)) {
-    __atomic_add_fetch(&handed_over, got, __ATOMIC_RELAXED);
-    if (to->idle.load(std::memory_order_seq_cst)) carrier_wake(to);
-  }
+  // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
+  if (c->queue.move_all_to(to->queue)) carrier_wake(to);
 }
 
 /// True if every carrier idles.

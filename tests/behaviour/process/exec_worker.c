@@ -2,23 +2,13 @@
 // new image has one thread, the worker's signal mask and no leftover; it may use threads itself. A failing exec changes
 // nothing.
 #include "../check.h"
+#include "count_threads.h"
 
-#include <dirent.h>
 #include <semaphore.h>
 #include <signal.h>
 
 static sem_t g_never;
 static char g_pid[32];
-
-static int count_threads(void) {
-  DIR* dir = opendir("/proc/self/task");
-  CHECK(dir != NULL);
-  int count = 0;
-  struct dirent* entry;
-  while ((entry = readdir(dir)) != NULL) count += entry->d_name[0] != '.';
-  CHECK_OK(closedir(dir));
-  return count;
-}
 
 static void* identity(void* arg) { return arg; }
 

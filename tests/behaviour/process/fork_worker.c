@@ -2,8 +2,8 @@
 // __thread values, errno, pthread_self, name and TSD; it can create threads, wait and join, fork again; its status
 // arrives.
 #include "../check.h"
+#include "count_threads.h"
 
-#include <dirent.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 
@@ -21,16 +21,6 @@ static void* blocked(void* arg) {
   t_value = -1;
   CHECK_OK(sem_wait(&g_gate));
   return arg;
-}
-
-static int count_threads(void) {
-  DIR* dir = opendir("/proc/self/task");
-  CHECK(dir != NULL);
-  int count = 0;
-  struct dirent* entry;
-  while ((entry = readdir(dir)) != NULL) count += entry->d_name[0] != '.';
-  CHECK_OK(closedir(dir));
-  return count;
 }
 
 static void* take_turn(void* arg) {

@@ -1,18 +1,10 @@
 // A program that never makes a thread has one OS thread and no ring, whatever it calls. After its first thread both may be there.
 #include "../check.h"
+#include "count_threads.h"
 
-#include <dirent.h>
 #include <semaphore.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int os_threads(void) {
-  int n = 0;
-  DIR* d = opendir("/proc/self/task");
-  for (struct dirent* e; (e = readdir(d));) n += e->d_name[0] != '.';
-  closedir(d);
-  return n;
-}
 
 static int rings(void) {
   int n = 0;
@@ -44,11 +36,11 @@ int main(void) {
   CHECK_OK(sem_wait(&sem));
   sleep_ms(1);
   pid_t child = fork();
-  if (child == 0) _exit(os_threads() == 1 && rings() == 0 ? 0 : 1);
+  if (child == 0) _exit(count_threads() == 1 && rings() == 0 ? 0 : 1);
   int status;
   CHECK_EQ(waitpid(child, &status, 0), child);
   CHECK_EQ(status, 0);
-  CHECK_EQ(os_threads(), 1);
+  CHECK_EQ(count_threads(), 1);
   CHECK_EQ(rings(), 0);
   join_thread(start_thread(body, NULL));
   return 0;
