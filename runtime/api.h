@@ -36,6 +36,8 @@ bool can_park() noexcept;
 
 /// True on a virtual thread, whether it may park or not. @signal safe
 bool on_vthread() noexcept;
+/// True on a virtual thread whose signal mask and the like are numbers of ours; main's are its OS thread's. @signal safe
+bool has_virtual_signals() noexcept;
 
 /// One line on stderr, prefixed "vtshim: ". printf subset: %s %d %u %lx %lu %ld. No allocation. @signal safe
 void complain(const char* format, ...) noexcept __attribute__((format(printf, 1, 2)));
@@ -78,6 +80,8 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept;
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept;
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept;
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept;
+/// Until there is something to read; `deadline`: ns, CLOCK_MONOTONIC. > 0, -EAGAIN at the deadline, or -EINTR.
+int io_wait_readable(int fd, uint64_t deadline) noexcept;
 int io_fsync(int fd, bool data_only) noexcept;
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept;
 /// wait4(2); usage may be null.
@@ -92,8 +96,9 @@ void io_forget(int fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
 
-/// Sleeps until `deadline` on `clock` (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME). 0 or -EINVAL. @parks
-int sleep_until(clockid_t clock, const timespec& deadline) noexcept;
+/// Sleeps until `deadline` on `clock` (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME). 0, -EINVAL, or -EINTR after a signal
+/// handler. `in_call`: part of a call that began earlier, so handlers since then count. @parks
+int sleep_until(clockid_t clock, const timespec& deadline, bool in_call = false) noexcept;
 /// Gives the carrier to the next runnable virtual thread; sched_yield(2) on a platform thread. @parks
 void yield() noexcept;
 
@@ -102,6 +107,8 @@ void yield() noexcept;
 int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept;
 /// A pthread_t of ours? (A platform thread's goes to glibc.) @signal safe
 bool is_vthread(pthread_t thread) noexcept;
+/// Joined and detached by the functions below: virtual, or main where it takes part. @signal safe
+bool is_joined_here(pthread_t thread) noexcept;
 /// `deadline` null waits for ever. -ETIMEDOUT, -EDEADLK, -EINVAL (detached, or another joins), -ESRCH. @parks @cancel
 int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec* deadline);
 int thread_try_join(pthread_t thread, void** result) noexcept;
@@ -116,6 +123,18 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 int thread_kill(pthread_t thread, int signal) noexcept;
 /// The calling virtual thread's mask; as pthread_sigmask(3). First form (DESIGN rule 17).
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
+/// sigaction(2). @signal safe
+int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
+/// sigsuspend(2): waits until a handler has run under `mask`; null: under the present one (pause(2)). -EINTR. @parks
+int signal_suspend(const sigset_t* mask) noexcept;
+/// sigtimedwait(2): the signal's number; null waits for ever. -EAGAIN, -EINTR, -EINVAL. @parks
+int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept;
+/// Before any longjmp: one out of a signal handler may be main's to make, and then this doesn't return. @signal safe
+void signal_longjmp(void* env, int value) noexcept;
+/// Around a wait with a mask of its own (ppoll, pselect, epoll_pwait): main's OS thread gets it, and what handlers run under it end the
+/// wait. False: there is nothing to do, or to undo.
+bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept;
+void masked_call_ends(const sigset_t* saved) noexcept;
 int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept;
 int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noexcept;
 int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept;

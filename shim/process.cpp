@@ -11,7 +11,7 @@ namespace {
 /// The calling OS thread's mask is the virtual thread's while this stands.
 class ExposedMask {
  public:
-  ExposedMask() : on_(vt::on_vthread()) {
+  ExposedMask() : on_(vt::has_virtual_signals()) {
     if (on_) vt::mask_expose(&saved_);
   }
   ~ExposedMask() {
@@ -159,27 +159,4 @@ VT_EXPORT int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   if (!vt::can_park()) return VT_REAL(waitid)(type, id, info, options);
   pthread_testcancel();
   return (int)errno_result(vt::io_waitid(type, id, info, options, nullptr));
-}
-
-// ---------------------------------------------------------------- signals, first form
-
-VT_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
-  if (!vt::on_vthread()) return VT_REAL(pthread_sigmask)(how, set, old);
-  return -vt::thread_sigmask(how, set, old);
-}
-VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
-  if (!vt::on_vthread()) return VT_REAL(sigprocmask)(how, set, old);
-  return (int)errno_result(vt::thread_sigmask(how, set, old));
-}
-VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
-  if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
-  return (int)errno_result(vt::thread_sigaltstack(stack, old));
-}
-VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
-  return -vt::thread_kill(thread, signal);
-}
-VT_EXPORT int raise(int signal) {
-  if (!vt::on_vthread()) return VT_REAL(raise)(signal);
-  return (int)errno_result(vt::thread_kill(pthread_self(), signal));
 }

@@ -1,5 +1,5 @@
 // poll, select, epoll_wait and their kin. poll(2), select(2), epoll_wait(2). The signal masks of ppoll, pselect and
-// epoll_pwait play no part on a virtual thread: asynchronous signals don't reach it (DESIGN.md rule 17, first form).
+// epoll_pwait count on main; asynchronous signals don't reach the other virtual threads (DESIGN.md rule 17).
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -12,6 +12,19 @@ struct Milliseconds {
   bool forever;
   explicit Milliseconds(int ms) : value{ms / 1000, (ms % 1000) * 1000000L}, forever(ms < 0) {}
   const timespec* get() const { return forever ? nullptr : &value; }
+};
+
+/// The wait's own mask, for main.
+class Masked {
+ public:
+  explicit Masked(const sigset_t* mask) : on_(vt::masked_call_begins(mask, &saved_)) {}
+  ~Masked() {
+    if (on_) vt::masked_call_ends(&saved_);
+  }
+
+ private:
+  sigset_t saved_;
+  bool on_;
 };
 
 bool parks() {
@@ -33,6 +46,7 @@ VT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
 }
 VT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(ppoll)(fds, count, timeout, mask);
+  Masked masked(mask);
   return (int)errno_result(vt::io_poll(fds, count, timeout));
 }
 VT_EXPORT int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t room) {
@@ -61,6 +75,7 @@ VT_EXPORT int __select(int count, fd_set* reads, fd_set* writes, fd_set* excepts
 }
 VT_EXPORT int pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask);
+  Masked masked(mask);
   return (int)errno_result(vt::io_select(count, reads, writes, excepts, timeout));
 }
 
@@ -70,9 +85,11 @@ VT_EXPORT int epoll_wait(int epfd, epoll_event* events, int max, int timeout) {
 }
 VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+  Masked masked(mask);
   return (int)errno_result(vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()));
 }
 VT_EXPORT int epoll_pwait2(int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+  Masked masked(mask);
   return (int)errno_result(vt::io_epoll_wait(epfd, events, max, timeout));
 }

@@ -28,24 +28,24 @@ int join_platform(Call&& call) {
 
 VT_EXPORT int pthread_join(pthread_t thread, void** result) {
   pthread_testcancel();
-  if (vt::is_vthread(thread)) return -vt::thread_join(thread, result, CLOCK_MONOTONIC, nullptr);
+  if (vt::is_joined_here(thread)) return -vt::thread_join(thread, result, CLOCK_MONOTONIC, nullptr);
   return join_platform([&] { return VT_REAL(pthread_join)(thread, result); });
 }
 VT_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) {
-  if (vt::is_vthread(thread)) return -vt::thread_try_join(thread, result);
+  if (vt::is_joined_here(thread)) return -vt::thread_try_join(thread, result);
   return VT_REAL(pthread_tryjoin_np)(thread, result);
 }
 VT_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
-  if (vt::is_vthread(thread)) return -vt::thread_join(thread, result, clock, deadline);
+  if (vt::is_joined_here(thread)) return -vt::thread_join(thread, result, clock, deadline);
   return join_platform([&] { return VT_REAL(pthread_clockjoin_np)(thread, result, clock, deadline); });
 }
 VT_EXPORT int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* deadline) {
   return pthread_clockjoin_np(thread, result, CLOCK_REALTIME, deadline);
 }
 VT_EXPORT int pthread_detach(pthread_t thread) {
-  if (vt::is_vthread(thread)) return -vt::thread_detach(thread);
+  if (vt::is_joined_here(thread)) return -vt::thread_detach(thread);
   return VT_REAL(pthread_detach)(thread);
 }
 VT_EXPORT void pthread_exit(void* value) {

@@ -19,13 +19,26 @@ timespec after(clockid_t clock, const timespec& t) {
   return sum;
 }
 
+/// 0, or -EINTR with what is left.
+int sleep_for(const timespec& time, timespec* left) {
+  timespec end = after(CLOCK_MONOTONIC, time), now;
+  int r = vt::sleep_until(CLOCK_MONOTONIC, end);
+  if (r == -EINTR && left) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *left = {end.tv_sec - now.tv_sec, end.tv_nsec - now.tv_nsec};
+    if (left->tv_nsec < 0) --left->tv_sec, left->tv_nsec += 1000000000;
+    if (left->tv_sec < 0) *left = {0, 0};
+  }
+  return r;
+}
+
 }  // namespace
 
 VT_EXPORT int nanosleep(const timespec* time, timespec* left) {
   if (!vt::can_park()) return VT_REAL(nanosleep)(time, left);
   pthread_testcancel();
   if (!valid(*time)) return (int)errno_result(-EINVAL);
-  return (int)errno_result(vt::sleep_until(CLOCK_MONOTONIC, after(CLOCK_MONOTONIC, *time)));
+  return (int)errno_result(sleep_for(*time, left));
 }
 VT_EXPORT int __nanosleep(const timespec* time, timespec* left) { return nanosleep(time, left); }
 
@@ -40,7 +53,7 @@ VT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const timespec* time, 
   }
   if (!valid(*time)) return EINVAL;
   if (flags & TIMER_ABSTIME) return -vt::sleep_until(clock, *time);
-  return -vt::sleep_until(CLOCK_MONOTONIC, after(CLOCK_MONOTONIC, *time));
+  return -sleep_for(*time, left);
 }
 
 VT_EXPORT int usleep(useconds_t us) {
@@ -49,7 +62,7 @@ VT_EXPORT int usleep(useconds_t us) {
 }
 VT_EXPORT unsigned sleep(unsigned seconds) {
   if (!vt::can_park()) return VT_REAL(sleep)(seconds);
-  timespec t{(time_t)seconds, 0};
-  nanosleep(&t, nullptr);
-  return 0;
+  timespec t{(time_t)seconds, 0}, left{};
+  if (nanosleep(&t, &left) == 0) return 0;
+  return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
 }

@@ -20,6 +20,7 @@ constexpr Choice kTls[] = {{"auto", (int)TlsBackend::kAuto}, {"arch_prctl", (int
 constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel::kWarn}, {"info", (int)LogLevel::kInfo},
                            {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
 constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
+constexpr Choice kMain[] = {{"virtual", 1}, {"native", 0}, {nullptr, 0}};
 constexpr Choice kSteal[] = {{"auto", (int)StealPolicy::kAuto}, {"lazy", (int)StealPolicy::kLazy},
                              {"quick", (int)StealPolicy::kQuick}, {nullptr, 0}};
 
@@ -64,6 +65,8 @@ constexpr Setting kSettings[] = {
      nullptr, [](uint64_t, const char* text) { config.native_libs = text; }},
     {"VTSHIM_STEAL", "auto", "auto|lazy|quick", "when idle carriers take work; lazy suits a process with a GIL", 0, 0, kSteal,
      [](uint64_t n, const char*) { config.steal = (StealPolicy)n; }},
+    {"VTSHIM_MAIN", "virtual", "virtual|native", "whether the main thread takes part as a virtual thread, bound to its OS thread", 0, 0, kMain,
+     [](uint64_t n, const char*) { config.main_joins = n != 0; }},
     {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
      [](uint64_t n, const char*) { config.chaos = n; }},
 };

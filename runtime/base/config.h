@@ -16,6 +16,7 @@ struct Config {
   size_t stack = 0;  // bytes; 0: RLIMIT_STACK's default, as glibc
   bool threads = true;
   StealPolicy steal = StealPolicy::kAuto;
+  bool main_joins = true;  // the main thread becomes virtual with the first pthread_create
   uint64_t chaos = 0;  // seed; 0: off
   const char* native_libs = "libgomp*:libiomp*:libomp*:libopenblas*:libblas*:libmkl*:libtbb*";
 };

@@ -8,6 +8,7 @@
 #include "api.h"
 #include "base/spin_lock.h"
 #include "core/carrier.h"
+#include "core/main_thread.h"
 #include "core/unit_pool.h"
 #include "core/vthread.h"
 #include "sys/raw.h"
@@ -64,7 +65,7 @@ void affinity_inherit(VThread* v, const cpu_set_t* attr) noexcept {
 }
 
 int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noexcept {
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   RuntimeSection section;
   VThread* self = current();
   // The kernel judges the set, on this OS thread: EINVAL unless one of its CPUs is allowed, EFAULT.
@@ -82,7 +83,7 @@ int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noe
 }
 
 int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept {
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   RuntimeSection section;
   if (size < sizeof(unsigned long)) return -EINVAL;
   cpu_set_t now = process_set;

@@ -69,6 +69,7 @@ bool retire(Carrier* c) noexcept {
 void* run(void* argument) noexcept {
   auto* c = static_cast<Carrier*>(argument);
   os_thread_prepare(c, "vtshim-blocking");
+  kick_accept();
   for (;;) {
     uint32_t seen = pushed.load(std::memory_order_acquire);
     VThread* v = pop();
@@ -109,6 +110,11 @@ bool blocking_claim() noexcept {
     spare = c;
   }
   return false;
+}
+
+void blocking_unclaim() noexcept {
+  LockGuard guard(lock);
+  ++unclaimed;
 }
 
 void blocking_push(VThread* v) noexcept {

@@ -12,6 +12,8 @@ struct VThread;
 /// Makes sure that a thread waits for the caller's push. False: none can be started; the caller then blocks its carrier, and
 /// the monitor compensates. @thread vthread in user context
 bool blocking_claim() noexcept;
+/// Gives a claim back unused. @thread any
+void blocking_unclaim() noexcept;
 /// @thread scheduler
 void blocking_push(VThread* v) noexcept;
 

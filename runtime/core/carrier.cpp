@@ -3,13 +3,17 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <new>
 
 #include "base/config.h"
 #include "base/log.h"
+#include "core/eject.h"
+#include "core/libc_calls.h"
 #include "core/monitor.h"
+#include "core/signals.h"
 #include "core/os_thread.h"
 #include "core/scheduler.h"
 #include "core/io_wait.h"
@@ -57,17 +61,42 @@ unsigned carrier_target() noexcept {
   return n;
 }
 
+namespace {
+/// The object for index n; kept when an OS thread can't be had for it. Null: no memory.
+Carrier* carrier_object(unsigned n) noexcept {
+  Carrier* c = carriers[n].load(std::memory_order_relaxed);
+  if (!c) {
+    void* p = aligned_alloc(alignof(Carrier), sizeof(Carrier));
+    if (!p) return nullptr;
+    c = new (p) Carrier;
+  }
+  c->index = n;
+  return c;
+}
+}  // namespace
+
+int carrier_adopt(Carrier** adopted) noexcept {
+  LockGuard guard(start_lock);
+  if (count.load(std::memory_order_relaxed)) return -EBUSY;
+  Carrier* c = carrier_object(0);
+  if (!c) return -ENOMEM;
+  carriers[0].store(c, std::memory_order_release);
+  int r = c->reactor.open();
+  if (r < 0) return r;
+  c->is_main = true;
+  os_thread_prepare(c, nullptr);
+  kick_accept();
+  *adopted = c;
+  count.store(1, std::memory_order_release);
+  return 0;
+}
+
 int carrier_start() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
   if (n >= config.max_carriers) return -EAGAIN;
-  Carrier* c = carriers[n].load(std::memory_order_relaxed);
-  if (!c) {
-    void* p = aligned_alloc(alignof(Carrier), sizeof(Carrier));
-    if (!p) return -ENOMEM;
-    c = new (p) Carrier;
-  }
-  c->index = n;
+  Carrier* c = carrier_object(n);
+  if (!c) return -ENOMEM;
   opened.store(0, std::memory_order_relaxed);
   int r = os_thread_start(c, carrier_main);
   if (r == 0) {
@@ -85,6 +114,7 @@ int carrier_start() noexcept {
 void Carrier::run() noexcept {
   for (;;) {
     if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
+    if (is_main) signals_attend(this);
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
       resume(this, v);
@@ -124,13 +154,29 @@ void carrier_want_help() noexcept {
 namespace {
 int kick_signal = 0;
 
-void on_kick(int, siginfo_t* info, void*) noexcept {
-  auto* c = static_cast<Carrier*>(info->si_value.sival_ptr);
+/// A call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
+void end_call(ucontext_t* uc) noexcept {
+  auto& registers = uc->uc_mcontext.gregs;
+  auto* next = (const unsigned char*)registers[REG_RIP];
+  if (next[0] != 0x0f || next[1] != 0x05 || registers[REG_RAX] < 0 || registers[REG_RAX] > 1000) return;
+  registers[REG_RAX] = -EINTR;
+  registers[REG_RIP] += 2;
+}
+
+void on_kick(int, siginfo_t* info, void* context) noexcept {
+  uint64_t word = (uint64_t)info->si_value.sival_ptr;
+  auto* c = (Carrier*)(word & ~(uint64_t)kKickKinds);
+  auto kind = (Kick)(word & kKickKinds);
   if (!c || info->si_code != SI_QUEUE) return;
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
-  if (!v || v->depth || v->in_vfork) return;
+  if (!v || v->depth || v->in_vfork || c->in_handler) return;
   ++c->kicks;
+  if (kind == Kick::kEndCall) return v->is_main ? end_call(static_cast<ucontext_t*>(context)) : void();
+  if (kind == Kick::kBlocked) {
+    eject_restart_call(c, context);
+    c->reactor.cancel_all();
+  }
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
@@ -145,22 +191,29 @@ void kick_install() noexcept {
   action.sa_sigaction = on_kick;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   sigfillset(&action.sa_mask);
-  sigaction(kick_signal, &action, nullptr);
+  libc_calls.sigaction(kick_signal, &action, nullptr);
 }
+
+uint64_t runtime_signals() noexcept {
+  uint64_t bits = 0;
+  if (kick_signal > 0) bits |= 1ull << (kick_signal - 1);
+  if (eject_signal() > 0) bits |= 1ull << (eject_signal() - 1);
+  return bits;
+}
+bool is_runtime_signal(int signal) noexcept { return signal >= 1 && signal <= 64 && (runtime_signals() >> (signal - 1) & 1); }
 
 void kick_accept() noexcept {
-  if (kick_signal <= 0) return;
-  uint64_t bit = 1ull << (kick_signal - 1);
-  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, nullptr, sizeof bit);
+  uint64_t bits = runtime_signals();
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bits, nullptr, sizeof bits);
 }
 
-void carrier_kick(Carrier* c) noexcept {
+void carrier_kick(Carrier* c, Kick kind) noexcept {
   if (kick_signal <= 0) return;
   siginfo_t info{};
   info.si_signo = kick_signal;
   info.si_code = SI_QUEUE;
   info.si_pid = getpid();
-  info.si_value.sival_ptr = c;
+  info.si_value.sival_ptr = (char*)c + (uint64_t)kind;
   sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, kick_signal, &info);
 }
 

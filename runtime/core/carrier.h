@@ -18,7 +18,7 @@ namespace vt {
 inline constexpr unsigned kMaxCarriers = 256;
 
 /// What is to be done with the thread that was left, once its registers are saved: from the other side of the switch.
-enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlocking };
+enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlocking, kEject };
 
 struct IoWait;
 
@@ -29,8 +29,11 @@ struct alignas(64) Carrier {
   sys::Context* save = nullptr;    // where the context that was left goes
   VThread* left = nullptr;         // whom `commit` is about
   Commit commit = Commit::kNone;
+  bool is_main = false;            // carrier 0 on the main OS thread (core/main_thread.h)
   bool is_blocking = false;        // runs announced blocking calls only
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
+  volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
+  std::atomic<bool> attention{false};      // carrier 0: one ran over the runtime; the loop shall look. This OS thread's only
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;
   sys::Fiber loop_fiber;
@@ -43,6 +46,12 @@ struct alignas(64) Carrier {
   std::atomic<bool> stuck{false};  // the monitor's view
   TimerHeap timers;
   Reactor reactor;
+  std::atomic<VThread*> eject{nullptr};  // the monitor wants it off this OS thread; core/eject.cpp
+  Carrier* eject_to = nullptr;           // null: a blocking thread, which is claimed
+  struct {
+    long number;
+    uint64_t sp, pc;
+  } eject_call{};                        // the system call that it is in
   SpinLock mail_lock{Rank::kMailbox};
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
 
@@ -55,7 +64,7 @@ struct alignas(64) Carrier {
 
   // ---- counters, the owner's
   uint64_t parks[(int)ParkReason::kCount] = {};
-  uint64_t steals = 0, mounts = 0, kicks = 0;
+  uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0;
   uint64_t random = 0;
 
   /// The OS thread's whole life.
@@ -70,6 +79,8 @@ unsigned carrier_target() noexcept;
 
 /// Starts the next one. 0 or -errno. @thread platform (malloc, glibc's pthread_create)
 int carrier_start() noexcept;
+/// The calling OS thread, the main one, becomes carrier 0; its loop is the caller's to set up. 0 or -errno.
+int carrier_adopt(Carrier** adopted) noexcept;
 /// Ends an idle carrier's wait. @thread any @signal safe
 void carrier_wake(Carrier* c) noexcept;
 /// Gets an idle carrier to steal, or asks the monitor for another one. @thread any @signal safe
@@ -79,7 +90,17 @@ void carrier_want_help() noexcept;
 void kick_install() noexcept;
 /// A new carrier takes kicks. @thread the carrier
 void kick_accept() noexcept;
-void carrier_kick(Carrier* c) noexcept;
+enum class Kick : uint8_t {
+  kReap,     // it computes: takes in its finished I/O
+  kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
+  kEndCall,  // main blocks there: its call ends with EINTR
+};
+inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
+void carrier_kick(Carrier* c, Kick kind) noexcept;
+/// Those signals, as a mask in the kernel's form: nobody may block them on an OS thread of ours.
+uint64_t runtime_signals() noexcept;
+/// One of the real-time signals that the runtime keeps for itself.
+bool is_runtime_signal(int signal) noexcept;
 
 /// In a forked child.
 void carriers_after_fork() noexcept;

@@ -1,5 +1,6 @@
 #include "core/io_wait.h"
 
+#include "core/main_thread.h"
 #include "core/scheduler.h"
 
 namespace vt {
@@ -66,14 +67,22 @@ void IoWait::cancel_rest() noexcept {
     if (entries[i].pending) home->reactor.cancel(&entries[i]);
 }
 
-void IoWait::finish(ParkReason reason, uint64_t deadline) noexcept {
+void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept {
   if (!pending) return;
+  MainThread* m = owner->is_main ? static_cast<MainThread*>(owner) : nullptr;
+  if (m) {
+    m->interrupt = always || deadline != sys::kForever ? Interrupt::kAlways : Interrupt::kUnlessRestart;
+    m->waits_for = this;
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // as park_main(), wait_table.cpp
+    if (main_is_interrupted(m, m->interrupt)) interrupted = true, cancel_rest();
+  }
   if (deadline != sys::kForever) {
     timer.deadline = deadline;
     timer.fire = on_deadline;
     home->timers.arm(&timer);
   }
   park(reason);
+  if (m) m->waits_for = nullptr;
   if (deadline != sys::kForever) TimerHeap::disarm(&timer);
 }
 

@@ -25,6 +25,7 @@ struct IoWait {
   uint32_t pending = 0;
   bool cancelled = false;
   bool timed_out = false;
+  bool interrupted = false;  // main's: by a handler
   Timer timer;
   IoWait* next_mail = nullptr;  // under home->mail_lock
   bool mailed = false;
@@ -36,8 +37,9 @@ struct IoWait {
   io_uring_sqe* submit(uint32_t index) noexcept;
   /// io_uring's prep functions clear user_data; after them:
   void track(io_uring_sqe* sqe, uint32_t index) noexcept;
-  /// Parks until nothing is pending. `deadline`: ns, CLOCK_MONOTONIC. @parks
-  void finish(ParkReason reason, uint64_t deadline) noexcept;
+  /// Parks until nothing is pending. `deadline`: ns, CLOCK_MONOTONIC. A signal handler on main ends it, if there is a deadline or
+  /// `always`, or if it was installed without SA_RESTART. @parks
+  void finish(ParkReason reason, uint64_t deadline, bool always = false) noexcept;
   /// @thread scheduler of `home`
   void cancel_rest() noexcept;
 };

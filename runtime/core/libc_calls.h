@@ -2,6 +2,8 @@
 #pragma once
 
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 
 namespace vt {
 
@@ -9,6 +11,8 @@ struct LibcCalls {
   int (*pthread_create)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
   int (*pthread_getattr_np)(pthread_t, pthread_attr_t*);
   int (*pthread_setname_np)(pthread_t, const char*);
+  int (*sigaction)(int, const struct sigaction*, struct sigaction*);
+  void (*siglongjmp)(struct __jmp_buf_tag*, int);
 };
 /// Filled by boot(). In unit tests: the functions as linked.
 extern LibcCalls libc_calls;

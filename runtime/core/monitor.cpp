@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/carrier.h"
+#include "core/eject.h"
 #include "core/os_thread.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
@@ -24,6 +25,7 @@ std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
+std::atomic<uint32_t> ticks{0};
 
 /// The kernel's view of an OS thread: 'R' runs or could, 'S' and 'D' wait in the kernel.
 char os_state(pid_t tid) noexcept {
@@ -60,10 +62,11 @@ uint64_t cpu_time(pid_t tid) noexcept {
   return sys::to_ns(t);
 }
 
-/// Whom a stuck carrier's work goes to: an idle one, else the one with the least to do. Null if all are stuck.
+/// Whom a stuck carrier's work goes to: an idle one, else the one with the least to do; the main thread's last of all. Null if all
+/// are stuck.
 Carrier* best_helper() noexcept {
   Carrier* best = nullptr;
-  for (unsigned i = 0; i < carrier_count(); ++i) {
+  for (unsigned n = carrier_count(), i = n; i-- > 0;) {
     Carrier* c = carrier_at(i);
     if (c->idle.load(std::memory_order_relaxed)) return c;
     if (c->stuck.load(std::memory_order_relaxed)) continue;
@@ -75,15 +78,23 @@ Carrier* best_helper() noexcept {
 /// `c` has run the same thread since the last tick.
 void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->timers.next() <= now) c->timers.expire(now, nullptr);
-  bool computes = os_state(c->os_tid) == 'R';
+  char state = os_state(c->os_tid);
+  bool computes = state == 'R';
   if (computes && cpu_time(c->os_tid) - c->seen_cpu < kHog) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
-  if (computes && (c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED))) {
-    // A signal may end some system calls early, so only what computes is kicked. What waits in the kernel
-    // unannounced keeps its finished I/O waiting too: HACKING.md, "What is missing".
-    carrier_kick(c);
-  }
-  // Stuck even with nothing queued: it must not count as one that could take others' work.
+  bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED);
+  // Stuck even with nothing that waits for it: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
+  if (c->queue.size() == 0 && !io) return;
+  VThread* v = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
+  if (state == 'S') {
+    if (eject_blocked(c, v)) return;  // then the carrier goes on by itself
+    if (io) {
+      eject_note_call(c);
+      carrier_kick(c, Kick::kBlocked);
+    }
+  } else if (computes && io) {
+    carrier_kick(c, Kick::kReap);
+  }
   if (c->queue.size() == 0) return;
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
   Carrier* to = best_helper();
@@ -93,6 +104,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
   if (c->queue.move_all_to(to->queue)) carrier_wake(to);
+  // Main, or a pinned thread, is left, and can run nowhere else.
+  if (c->queue.size() && computes) eject_computing(c, v, to);
 }
 
 /// True if every carrier idles.
@@ -126,6 +139,7 @@ void* run(void*) noexcept {
       start_carrier();
       carrier_want_help();
     }
+    ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     quiet = look_around() ? quiet + 1 : 0;
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && os_state(getpid()) == 'Z') exit(0);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
@@ -146,6 +160,8 @@ void ring_bell() noexcept {
 }
 
 }  // namespace
+
+uint32_t monitor_ticks() noexcept { return ticks.load(std::memory_order_relaxed); }
 
 int monitor_start() noexcept { return os_thread_start(nullptr, run); }
 

@@ -3,12 +3,16 @@
 // for its queue. Layer: core. @thread its own, a platform thread
 #pragma once
 
+#include <stdint.h>
+
 namespace vt {
 
 /// 0 or an error number.
 int monitor_start() noexcept;
 /// A carrier leaves its idle wait: the monitor must not sleep for ever now. Cheap. @thread scheduler @signal safe
 void monitor_notice() noexcept;
+/// Counts while anything runs; about one each 5 ms. @signal safe
+uint32_t monitor_ticks() noexcept;
 /// One more carrier, please. @thread any @signal safe
 void monitor_request_carrier() noexcept;
 /// The main thread has called pthread_exit: the process ends with its last thread.

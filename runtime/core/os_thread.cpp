@@ -18,6 +18,7 @@ namespace vt {
 namespace {
 constexpr size_t kStack = 256 << 10;
 constexpr size_t kSignalStack = 64 << 10;  // AT_MINSIGSTKSZ is some 11 KiB with AVX-512 and AMX
+constexpr size_t kMainSignalStack = 8 << 20;  // the program's handlers run there: as much as the main stack usually has
 
 uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
 }  // namespace
@@ -42,16 +43,17 @@ int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
 }
 
 void os_thread_prepare(Carrier* c, const char* name) noexcept {
-  sys::raw(SYS_prctl, PR_SET_NAME, name);
+  if (name) sys::raw(SYS_prctl, PR_SET_NAME, name);
   // The kernel would go on writing the CPU number to our native area; nobody reads it, and after a fork that memory may be
   // gone while the child's thread is still registered.
-  if (__rseq_size) {
+  bool is_main = c && c->is_main;  // its area stays, in a child too
+  if (__rseq_size && !is_main) {
     char* area = sys::thread_pointer() + __rseq_offset;
     if (sys::raw(SYS_rseq, area, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0)
       ((struct rseq*)area)->cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED;
   }
   if (!c) return;
-  affinity_new_carrier();
+  if (!is_main) affinity_new_carrier();
   c->own_tp = c->mounted = sys::thread_pointer();
   c->os_tid = (pid_t)sys::raw(SYS_gettid);
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
@@ -66,11 +68,12 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   pthread_attr_destroy(&attr);
 #endif
   if (c->is_blocking) return;
-  long stack = sys::raw(SYS_mmap, nullptr, kSignalStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  size_t size = is_main ? kMainSignalStack : kSignalStack;
+  long stack = sys::raw(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack < 0 && stack > -4096) return;  // handlers then run on the interrupted stack
   stack_t s{};
   s.ss_sp = (void*)stack;
-  s.ss_size = kSignalStack;
+  s.ss_size = size;
   sys::raw(SYS_sigaltstack, &s, nullptr);
 }
 

@@ -7,12 +7,12 @@ namespace vt {
 
 enum class ParkReason : uint8_t {
   kNone, kMutex, kCond, kSem, kRwlock, kBarrier, kOnce, kFutex, kJoin, kSleep, kRead, kWrite, kRecv, kAccept, kConnect,
-  kPoll, kFile, kChild, kYield, kBlocking, kCount
+  kPoll, kFile, kChild, kYield, kBlocking, kSignal, kCount
 };
 
 inline constexpr const char* kParkReasonNames[] = {"none",  "mutex", "cond",   "sem",     "rwlock", "barrier", "once",
                                                    "futex", "join",  "sleep",  "read",    "write",  "recv",    "accept",
-                                                   "connect", "poll", "file",  "child",   "yield",  "blocking"};
+                                                   "connect", "poll", "file",  "child",   "yield",  "blocking", "signal"};
 static_assert(sizeof kParkReasonNames / sizeof *kParkReasonNames == (int)ParkReason::kCount);
 
 }  // namespace vt

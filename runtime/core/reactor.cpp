@@ -107,6 +107,16 @@ void Reactor::cancel(IoOp* op) noexcept {
   s->user_data = kIgnored;
 }
 
+void Reactor::cancel_all() noexcept {
+  constexpr unsigned kAll = 1 << 0, kAny = 1 << 2;  // IORING_ASYNC_CANCEL_ALL, _ANY: linux 5.19
+  io_uring_sqe* s = sqe();
+  if (!s) return;
+  s->opcode = IORING_OP_ASYNC_CANCEL;
+  s->fd = -1;
+  s->cancel_flags = kAll | kAny;
+  s->user_data = kIgnored;
+}
+
 void Reactor::poll(Carrier* here) noexcept {
   if (has_unsubmitted()) ++submissions;
   io_uring_submit_and_get_events(&ring_);

@@ -46,6 +46,9 @@ class Reactor {
   /// Asks for an early end of `op`, which still completes.
   void cancel(IoOp* op) noexcept;
 
+  /// Asks for an early end of everything.
+  void cancel_all() noexcept;
+
   /// Submits and collects what is finished, without waiting.
   void poll(Carrier* here) noexcept;
   /// Handles what lies in the completion queue; no syscall. True if there was something.

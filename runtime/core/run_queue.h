@@ -23,9 +23,9 @@ class RunQueue {
     LockGuard guard(lock_);
     return take();
   }
-  /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads stay.
+  /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads and main stay.
   uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
-  /// All but the pinned threads go to `other`. Returns how many.
+  /// All but pinned threads and main go to `other`. Returns how many.
   uint32_t move_all_to(RunQueue& other) noexcept { return move_to(other, [](uint32_t n) { return n; }); }
   void reset() noexcept {
     lock_.reset();
@@ -45,7 +45,7 @@ class RunQueue {
       while (count < want && looked--) {
         VThread* v = take();
         v->next_run = nullptr;
-        if (v->pins) {  // back to the end
+        if (v->stays()) {  // back to the end
           (tail_ ? tail_->next_run : head_) = v;
           tail_ = v;
           size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -11,10 +11,13 @@
 #include "core/affinity.h"
 #include "core/blocking.h"
 #include "core/fast_locks.h"
+#include "core/eject.h"
 #include "core/libc_calls.h"
+#include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
+#include "core/signals.h"
 #include "core/thread_area.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
@@ -61,7 +64,9 @@ void after_fork_in_child() noexcept {
   Self* s = self();
   s->depth = 0;
   s->deferred_count = 0;
-  if (v) {
+  if (is_main(v)) {
+    vt_self = nullptr;
+  } else if (v) {
     uint64_t mask = v->signal_mask;
     vt_self = nullptr;  // a platform thread from now on
     v->forked = true;
@@ -69,6 +74,8 @@ void after_fork_in_child() noexcept {
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
     sys::raw(SYS_prctl, 15 /* PR_SET_NAME */, v->name);
   }
+  main_after_fork();
+  signals_after_fork();
   wait_table_after_fork();
   carriers_after_fork();
   monitor_after_fork();
@@ -82,7 +89,7 @@ void after_fork_in_child() noexcept {
 
 void print_counters() noexcept {
   if (log_level < LogLevel::kInfo || phase.load() != Phase::kRunning) return;
-  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0;
+  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0, ejects = 0;
   uint64_t parks[(int)ParkReason::kCount] = {};
   for (unsigned i = 0; i < carrier_count(); ++i) {
     Carrier* c = carrier_at(i);
@@ -92,6 +99,7 @@ void print_counters() noexcept {
     steals += c->steals;
     mounts += c->mounts;
     kicks += c->kicks;
+    ejects += c->ejects;
     for (int r = 0; r < (int)ParkReason::kCount; ++r) parks[r] += c->parks[r];
   }
   char line[400];
@@ -106,9 +114,9 @@ void print_counters() noexcept {
     if (parks[r]) append(" %s=%lu", kParkReasonNames[r], parks[r]);
   line[used] = 0;
   log_line(LogLevel::kInfo,
-           "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu "
+           "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
            "parks:%s",
-           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks,
+           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects,
            line);
 }
 
@@ -124,20 +132,22 @@ void next(F& slot, const char* name) noexcept {
 
 void find_libc_calls() noexcept {
 #ifdef VT_UNIT
-  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np};
+  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, sigaction, siglongjmp};
 #else
   next(libc_calls.pthread_create, "pthread_create");
   next(libc_calls.pthread_getattr_np, "pthread_getattr_np");
   next(libc_calls.pthread_setname_np, "pthread_setname_np");
+  next(libc_calls.sigaction, "sigaction");
+  next(libc_calls.siglongjmp, "siglongjmp");
 #endif
 }
 
 }  // namespace
 
-uint64_t live_threads() noexcept { return live.load(std::memory_order_acquire); }
+uint64_t live_threads() noexcept { return live.load(std::memory_order_seq_cst); }
 void count_thread(int change) noexcept {
   if (change > 0) created.fetch_add(1, std::memory_order_relaxed);
-  live.fetch_add((uint64_t)(int64_t)change, std::memory_order_acq_rel);
+  if (live.fetch_add((uint64_t)(int64_t)change, std::memory_order_seq_cst) + (uint64_t)(int64_t)change == 0) main_notice_last();
 }
 
 void boot() noexcept {
@@ -183,8 +193,10 @@ bool runtime_start() noexcept {
   lazy_stealing = config.steal == StealPolicy::kLazy || (config.steal == StealPolicy::kAuto && has_gil());
   static_tls_sync();
   kick_install();
-  int r = carrier_start();
-  if (r == 0) r = -monitor_start();
+  eject_install();
+  bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
+  int r = -monitor_start();
+  if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
     complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,
              r == -EPERM ? "forbidden" : r == -ENOSYS ? "not in this kernel" : r == -ENOMEM ? "no memory" : "see errno(3)");
@@ -192,12 +204,22 @@ bool runtime_start() noexcept {
     return false;
   }
   phase.store(Phase::kRunning, std::memory_order_release);
+  if (joins) {
+#ifndef VT_UNIT
+    signals_take_over();
+#endif
+    vt_self = main_thread();  // from here on the caller is virtual
+  }
   return true;
 }
 
 bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed) == 0; }
 
 bool on_vthread() noexcept { return current() != nullptr; }
+bool has_virtual_signals() noexcept {
+  VThread* v = current();
+  return v && !v->is_main;
+}
 
 bool can_park() noexcept {
   VThread* v = current();

@@ -20,13 +20,19 @@ constexpr uint32_t kPollEvery = 64;  // switches between looks at the ring and t
 
 TlsBackend backend = TlsBackend::kArchPrctl;
 
+}  // namespace
+
+void mount_area(char* tp) noexcept {
+  if (backend == TlsBackend::kFsGsBase) sys::mount_fsgsbase(tp);
+  else sys::mount_arch_prctl(tp);
+}
+
+namespace {
+
 void mount(Carrier* c, VThread* v) noexcept {
   if (c->mounted == v->tp) return;
-  switch (backend) {
-    case TlsBackend::kFsGsBase: sys::mount_fsgsbase(v->tp); break;
-    case TlsBackend::kShared: vt_self = v; break;  // unit tests under a sanitizer: everybody on the carrier's own area
-    default: sys::mount_arch_prctl(v->tp); break;
-  }
+  if (backend == TlsBackend::kShared) vt_self = v;  // unit tests under a sanitizer: everybody on the carrier's own area
+  else mount_area(v->tp);
   c->mounted = v->tp;
   ++c->mounts;
 }
@@ -69,7 +75,12 @@ void finish_switch(Carrier* c) noexcept {
     }
     case Commit::kYield:
       v->state.store(State::kRunnable, std::memory_order_relaxed);
-      enqueue(v, config.chaos && !v->pins ? random_carrier(c->random) : c, c);
+      if (v->stays()) enqueue(v, v->home, c);
+      else enqueue(v, config.chaos ? random_carrier(c->random) : c, c);
+      return;
+    case Commit::kEject:
+      v->state.store(State::kRunnable, std::memory_order_relaxed);
+      enqueue(v, v->home, c);
       return;
     case Commit::kFromBlocking:
       v->state.store(State::kRunnable, std::memory_order_relaxed);
@@ -86,6 +97,7 @@ void finish_switch(Carrier* c) noexcept {
 VThread* next_in_queue(Carrier* c) noexcept {
   if (c->is_blocking) return nullptr;
   if (++c->ticks % kPollEvery == 0) return nullptr;  // to the loop, which looks at ring and timers
+  if (c->attention.load(std::memory_order_relaxed)) return nullptr;
   return c->queue.pop();
 }
 
@@ -153,7 +165,9 @@ void unpark(VThread* v, Carrier* here) noexcept {
       // acquire: pairs with [park]; from here v is ours to enqueue
       if (!v->state.compare_exchange_weak(s, State::kRunnable, std::memory_order_acq_rel)) continue;
       Carrier* to = here && !here->is_blocking ? here : v->home;
-      if (v->pins) to = v->carrier;
+      if (v->is_main) to = v->home;
+      else if (v->pins) to = v->carrier;
+      else if (to && to->is_main && v->off_main_until > monitor_ticks() && v->home) to = v->home;
       else if (config.chaos && carrier_count()) to = random_carrier(here ? here->random : v->random);
       return enqueue(v, to, here);
     }
@@ -195,6 +209,15 @@ void chaos_yield() noexcept {
 void leave_for_ever() noexcept {
   leave(current(), Commit::kExit);
   __builtin_unreachable();
+}
+
+void eject(VThread* v, Carrier* to) noexcept {
+  constexpr uint32_t kTicksOff = 20;
+  ++v->carrier->ejects;
+  if (!to) return leave(v, Commit::kToBlocking);
+  v->off_main_until = monitor_ticks() + kTicksOff;
+  v->home = to;
+  leave(v, Commit::kEject);
 }
 
 void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }

@@ -45,9 +45,15 @@ VThread* pick(Carrier* c) noexcept;
 
 /// Called by Commit::kExit on the carrier's side; in thread.cpp.
 void thread_ended(VThread* v, Carrier* here) noexcept;
+/// Lets its joiner go, or itself if it's detached: the last touch of `v`.
+void thread_note_end(VThread* v, Carrier* here) noexcept;
 
 /// The back end that config and host chose.
 void choose_mount() noexcept;
+/// Writes the thread pointer, and nothing else. @signal safe
+void mount_area(char* tp) noexcept;
+/// From the eject signal's handler, on the stack of `v`, which runs here: off to `to`'s queue, or null: to a blocking thread. @parks
+void eject(VThread* v, Carrier* to) noexcept;
 extern bool lazy_stealing;
 
 }  // namespace vt

@@ -23,6 +23,14 @@ struct Self {
   static constexpr int kMaxDeferred = 14;
   /// Semaphores that a signal handler posted while depth > 0: their waiters are woken when the section ends.
   void* deferred[kMaxDeferred] = {};
+  /// What may stand among them beside semaphores: a handler ran on main's OS thread; main has a siglongjmp to make.
+  static constexpr void *kAttention = nullptr;
+  static inline void* const kJump = (void*)1;
+  bool has_deferred(void* what) const noexcept {
+    for (int i = 0; i < deferred_count; ++i)
+      if (deferred[i] == what) return true;
+    return false;
+  }
 };
 
 struct PlatformThread : Self {};
@@ -40,6 +48,8 @@ inline Self* self() noexcept {
 inline VThread* current() noexcept;  // in vthread.h: null on a platform thread
 
 void run_deferred(Self* s) noexcept;
+/// The rest of a sem_post that a handler made on top of the runtime. @thread scheduler
+void sem_hand_over(void* sem, struct Carrier* here) noexcept;
 
 /// What the runtime does on a program's thread, and every lock it takes there, stands in one of these. A signal handler
 /// that interrupts a section finds depth > 0 and keeps out. May span a park.

@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/libc_calls.h"
+#include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/registry.h"
 #include "core/runtime.h"
@@ -34,6 +35,7 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 bool stays_native(void* (*start)(void*)) noexcept {
@@ -82,8 +84,8 @@ void entry(sys::Transfer transfer) {
     v->depth = 1;
     leave_for_ever();
   }
-  thread_area_enter(&v->resolver);
   v->depth = 0;
+  thread_area_enter(&v->resolver);
   run_start(v);
   thread_area_run_tls_destructors();
   tsd_run_destructors();
@@ -141,7 +143,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
 
 /// The mask that a new thread inherits.
 uint64_t inherited_mask() noexcept {
-  if (VThread* v = current()) return v->signal_mask;
+  if (VThread* v = current(); v && !v->is_main) return v->signal_mask;
   uint64_t mask = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   return mask;
@@ -170,7 +172,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->carrier = v->home = nullptr;
   v->reason = ParkReason::kNone;
   VThread* parent = current();
-  if (parent && parent->name[0])
+  if (parent && !parent->is_main && parent->name[0])
     memcpy(v->name, parent->name, sizeof v->name);
   else
     sys::raw(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
@@ -188,6 +190,11 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
 }
 
 }  // namespace
+
+bool is_joined_here(pthread_t thread) noexcept {
+  MainThread* m = main_thread();
+  return is_vthread(thread) || (m && m->handle() == thread);
+}
 
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
@@ -210,11 +217,14 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
 
 // ---------------------------------------------------------------- the end
 
-void thread_ended(VThread* v, Carrier* here) noexcept {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_destroy_fiber(v->fiber.tsan);
-#endif
-  count_thread(-1);
+namespace {
+/// Joined or detached after its end.
+void release(VThread* v) noexcept {
+  if (!v->is_main) unit_release(v);
+}
+}  // namespace
+
+void thread_note_end(VThread* v, Carrier* here) noexcept {
   Bucket& b = bucket_of(&v->done);
   WaitNode* joiner;
   bool detached;
@@ -225,12 +235,20 @@ void thread_ended(VThread* v, Carrier* here) noexcept {
     joiner = b.first(&v->done);
     if (joiner) b.remove(joiner, WaitResult::kWoken);
   }
-  if (detached) unit_release(v);
+  if (detached) release(v);
   else if (joiner) wake(joiner, here);
 }
 
+void thread_ended(VThread* v, Carrier* here) noexcept {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_destroy_fiber(v->fiber.tsan);
+#endif
+  thread_note_end(v, here);
+  count_thread(-1);
+}
+
 int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
@@ -253,12 +271,12 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
     }
   }
   if (result) *result = v->result;
-  unit_release(v);
+  release(v);
   return 0;
 }
 
 int thread_try_join(pthread_t thread, void** result) noexcept {
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
   {
@@ -268,12 +286,12 @@ int thread_try_join(pthread_t thread, void** result) noexcept {
     v->joining = true;
   }
   if (result) *result = v->result;
-  unit_release(v);
+  release(v);
   return 0;
 }
 
 int thread_detach(pthread_t thread) noexcept {
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   RuntimeSection section;
   {
     LockGuard guard(bucket_of(&v->done).lock);
@@ -282,7 +300,7 @@ int thread_detach(pthread_t thread) noexcept {
     v->detached = true;
     if (!v->done) return 0;
   }
-  unit_release(v);
+  release(v);
   return 0;
 }
 
@@ -291,6 +309,7 @@ void thread_set_result(void* value) noexcept {
   if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
   v->result = value;
   v->result_set = true;
+  if (v->is_main) main_prepare_exit();
 }
 
 void thread_platform_exits() noexcept {
@@ -333,6 +352,17 @@ pid_t thread_id() noexcept {
 
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   VThread* v = current();
+  if (v->is_main) {  // its OS thread's own
+    uint64_t bits = 0, old_bits = 0;
+    if (set) memcpy(&bits, set, sizeof bits);
+    if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
+    if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &old_bits, sizeof bits); r < 0) return (int)r;
+    if (old) {
+      memset(old, 0, sizeof *old);
+      memcpy(old, &old_bits, sizeof old_bits);
+    }
+    return 0;
+  }
   uint64_t before = v->signal_mask;
   if (set) {
     uint64_t bits;

@@ -47,6 +47,8 @@ struct Glibc {
   long robust_futex_offset;
   long rseq_cpu_id;  // 0: none registered
   long map_tls_offset, map_tls_modid;
+  long resp;        // the resolver's pointer to its state, __resp: in libc's block; 0: not found
+  link_map* first_map;
   long libc_block;  // libc's own TLS block is at tp - libc_block
   size_t libc_block_size;
 };
@@ -112,6 +114,9 @@ bool find_libc_block(const char** missing) noexcept {
   char* tp = sys::thread_pointer();
   char* e = (char*)__errno_location();
   if (e < tp - g.libc_block || e >= tp - g.libc_block + (long)g.libc_block_size) return *missing = "errno in libc's TLS block", false;
+  // For later: to look these up takes ld.so's lock, which somebody may hold across a park.
+  if (char* resp = (char*)dlsym(RTLD_DEFAULT, "__resp"); resp && resp >= tp - g.libc_block && resp < tp) g.resp = resp - tp;
+  for (g.first_map = map; g.first_map->l_prev;) g.first_map = g.first_map->l_prev;
   return true;
 }
 
@@ -232,9 +237,7 @@ void thread_area_adopt(char* tp) noexcept {
 void thread_area_enter(void* resolver_state) noexcept {
   uselocale(LC_GLOBAL_LOCALE);  // libc's block of a recycled area has the last thread's
   g.ctype_init();
-  static void* symbol = dlsym(RTLD_DEFAULT, "__resp");  // only says whether there is one: its address is per thread
-  if (symbol)
-    if (auto* resp = static_cast<res_state*>(dlsym(RTLD_DEFAULT, "__resp"))) *resp = static_cast<res_state>(resolver_state);
+  if (g.resp) at<res_state>(sys::thread_pointer(), g.resp) = static_cast<res_state>(resolver_state);
   errno = 0;
 }
 
@@ -280,11 +283,7 @@ void static_tls_sync() noexcept {
   LockGuard guard(sync_lock);
   uint32_t seen = loads.load(std::memory_order_acquire);
   size_t highest = known_modules;
-  auto* main_map = static_cast<link_map*>(nullptr);
-  Dl_info info;
-  if (!dladdr1((void*)g.ctype_init, &info, (void**)&main_map, RTLD_DL_LINKMAP)) return;
-  while (main_map->l_prev) main_map = main_map->l_prev;
-  for (link_map* map = main_map; map; map = map->l_next) {
+  for (link_map* map = g.first_map; map; map = map->l_next) {
     size_t modid = at<size_t>((char*)map, g.map_tls_modid);
     long offset = at<long>((char*)map, g.map_tls_offset);
     if (modid > highest) highest = modid;

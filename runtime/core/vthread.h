@@ -50,7 +50,9 @@ struct VThread : Self {
   Carrier* home = nullptr;     // the last carrier with a ring
   ParkReason reason = ParkReason::kNone;
   uint8_t in_vfork = 0;
+  uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
+  bool is_main = false;        // bound to carrier 0: core/main_thread.h
   uint64_t random = 0;         // chaos
 
   // ---- the thread's own
@@ -76,6 +78,8 @@ struct VThread : Self {
   bool joining = false;
 
   pthread_t handle() const noexcept { return (pthread_t)tp; }
+  /// Nobody may move it to another carrier's queue.
+  bool stays() const noexcept { return pins || is_main; }
 };
 
 /// Null on a platform thread. @thread any in user context @signal safe

@@ -13,19 +13,6 @@ Bucket buckets[1 << kBits];  // zero pages until used
 
 WaitNode* node_of(Timer* t) noexcept { return (WaitNode*)((char*)t - __builtin_offsetof(WaitNode, timer)); }
 
-/// Takes the node out if it's still queued: the caller then owes the wake. False: somebody else has.
-bool take_out(WaitNode* n, WaitResult result) noexcept {
-  for (;;) {
-    const void* key = n->key.load(std::memory_order_relaxed);
-    Bucket& b = bucket_of(key);
-    LockGuard guard(b.lock);
-    if (n->key.load(std::memory_order_relaxed) != key) continue;  // requeued meanwhile
-    if (n->result.load(std::memory_order_relaxed) != WaitResult::kQueued) return false;
-    b.remove(n, result);
-    return true;
-  }
-}
-
 void on_deadline(Timer* t, Carrier* here) noexcept {
   WaitNode* n = node_of(t);
   if (take_out(n, WaitResult::kTimedOut)) wake(n, here);
@@ -58,12 +45,37 @@ WaitResult wait_platform(WaitNode& n, clockid_t clock, const timespec* deadline,
 
 }  // namespace
 
+bool take_out(WaitNode* n, WaitResult result) noexcept {
+  for (;;) {
+    const void* key = n->key.load(std::memory_order_relaxed);
+    Bucket& b = bucket_of(key);
+    LockGuard guard(b.lock);
+    if (n->key.load(std::memory_order_relaxed) != key) continue;  // requeued meanwhile
+    if (n->result.load(std::memory_order_relaxed) != WaitResult::kQueued) return false;
+    b.remove(n, result);
+    return true;
+  }
+}
+
 Bucket& bucket_of(const void* key) noexcept {
   return buckets[((uint64_t)key * 0x9e3779b97f4a7c15) >> (64 - kBits)];
 }
 
-WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timespec* deadline, bool interruptible) noexcept {
-  if (!n.owner->is_virtual) return wait_platform(n, clock, deadline, interruptible);
+namespace {
+/// Main's park, which a handler may end.
+void park_main(MainThread* m, WaitNode& n, ParkReason reason, Interrupt interrupt) noexcept {
+  m->interrupt = interrupt;
+  m->waits_on = &n;
+  // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  bool early = main_is_interrupted(m, interrupt) && take_out(&n, WaitResult::kInterrupted);
+  if (!early) park(reason);
+  m->waits_on = nullptr;
+}
+}  // namespace
+
+WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timespec* deadline, Interrupt interrupt) noexcept {
+  if (!n.owner->is_virtual) return wait_platform(n, clock, deadline, interrupt != Interrupt::kNever);
   auto* v = static_cast<VThread*>(n.owner);
   if (deadline) {
     // Armed after the node was queued: if it fires at once it finds it; if the wake-up came first it finds nothing.
@@ -72,7 +84,8 @@ WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timesp
     v->home->timers.arm(&n.timer);
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
-  park(reason);
+  if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, reason, interrupt);
+  else park(reason);
   if (deadline) TimerHeap::disarm(&n.timer);
   return n.result.load(std::memory_order_relaxed);
 }

@@ -14,6 +14,7 @@
 #include <atomic>
 
 #include "base/spin_lock.h"
+#include "core/main_thread.h"
 #include "core/self.h"
 #include "core/timer_heap.h"
 #include "core/vthread.h"
@@ -82,9 +83,13 @@ class Bucket {
 
 Bucket& bucket_of(const void* key) noexcept;
 
-/// Waits until the caller's queued node is dequeued and woken, or `deadline` (on `clock`; null: for ever) has passed, or, if
-/// `interruptible`, a signal handler ran on a platform thread. Not under a lock. @parks
-WaitResult wait_on(WaitNode& node, ParkReason reason, clockid_t clock, const timespec* deadline, bool interruptible = false) noexcept;
+/// Waits until the caller's queued node is dequeued and woken, or `deadline` (on `clock`; null: for ever) has passed, or
+/// a signal handler ran on a platform thread, or main, such that `interrupt` says it ends the call. Not under a lock. @parks
+WaitResult wait_on(WaitNode& node, ParkReason reason, clockid_t clock, const timespec* deadline,
+                   Interrupt interrupt = Interrupt::kNever) noexcept;
+
+/// Takes the node out of its queue if it's still there: the caller then owes the wake. False: somebody else has.
+bool take_out(WaitNode* node, WaitResult result) noexcept;
 
 /// Wakes the owner of a dequeued node; not under the bucket's lock where that can be helped. Last touch of the node.
 void wake(WaitNode* node, Carrier* here) noexcept;

@@ -17,6 +17,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "core/io_wait.h"
+#include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
 
@@ -91,6 +92,7 @@ uint64_t socket_deadline(int fd, int option) noexcept {
 template <class Fill>
 int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = false) noexcept {
   if (config.chaos) chaos_yield();
+  main_call_begins(current());
   for (;;) {
     RuntimeSection section;
     VThread* v = current();
@@ -112,6 +114,7 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
     else park(reason);  // done already: takes the notification that came with it
     if (entry.result == -ECANCELED || entry.result == -EINTR) {
       if (wait.timed_out) return -EAGAIN;
+      if (wait.interrupted) return -EINTR;
       continue;  // the kernel gave up for reasons of its own: nothing was done
     }
     return entry.result;
@@ -352,6 +355,8 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
   return r == -EAGAIN && deadline != kForever ? -EINPROGRESS : r;
 }
 
+int io_wait_readable(int fd, uint64_t deadline) noexcept { return wait_ready(fd, POLLIN, deadline, ParkReason::kSignal); }
+
 int io_fsync(int fd, bool data_only) noexcept {
   return submit_one(ParkReason::kFile, kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_fsync(sqe, fd, data_only ? IORING_FSYNC_DATASYNC : 0);
@@ -371,13 +376,14 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
     long fd = raw(SYS_pidfd_open, pid, 0);
     if (fd >= 0) {
       while ((r = raw(SYS_wait4, pid, status, options | WNOHANG, usage)) == 0)
-        if (wait_ready((int)fd, POLLIN, kForever, ParkReason::kChild) < 0) break;
+        if ((r = wait_ready((int)fd, POLLIN, kForever, ParkReason::kChild)) < 0) break;
       raw(SYS_close, fd);
-      if (r != 0) return (pid_t)r;
+      if (r > 0 || r == -EINTR || r == -ECHILD) return (pid_t)r;
     }
   }
+  main_call_begins(current());
   do blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
-  while (r == -EINTR);
+  while (r == -EINTR && has_virtual_signals());
   return (pid_t)r;
 }
 
@@ -385,8 +391,9 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usag
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
+    main_call_begins(current());
     do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
-    while (r == -EINTR);
+    while (r == -EINTR && has_virtual_signals());
   }
   if (r == 0 && info) *info = mine;
   return (int)r;

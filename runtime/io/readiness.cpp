@@ -8,6 +8,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "core/io_wait.h"
+#include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
 
@@ -23,12 +24,13 @@ uint64_t deadline_of(const timespec* timeout) noexcept {
   return timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : kForever;
 }
 
-/// Waits until one of the descriptors may be ready, or `deadline`. False: no memory. @parks
-bool wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
+/// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). @parks
+int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
   if (config.chaos) chaos_yield();
   IoEntry few[kOnStack];
   IoEntry* entries = few;
-  if (count > kOnStack && !(entries = (IoEntry*)calloc(count, sizeof(IoEntry)))) return false;
+  if (count > kOnStack && !(entries = (IoEntry*)calloc(count, sizeof(IoEntry)))) return -ENOMEM;
+  int r = 0;
   {
     RuntimeSection section;
     if (current()->carrier->is_blocking) from_blocking_thread();
@@ -40,30 +42,31 @@ bool wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
       io_uring_prep_poll_add(sqe, fds[i].fd, (unsigned)(unsigned short)fds[i].events);
       wait.track(sqe, i);
     }
-    if (wait.pending) wait.finish(ParkReason::kPoll, deadline);
+    if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
+    if (wait.interrupted) r = -EINTR;
   }
   if (entries != few) free(entries);
-  return true;
+  return r;
 }
 
 /// Without a descriptor to watch, poll and select are sleeps.
-void sleep_till(uint64_t deadline) noexcept { sleep_until(CLOCK_MONOTONIC, sys::to_timespec(deadline)); }
+int sleep_till(uint64_t deadline) noexcept { return sleep_until(CLOCK_MONOTONIC, sys::to_timespec(deadline), true); }
 
 }  // namespace
 
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
   if (timeout && !sys::valid(*timeout)) return -EINVAL;
+  main_call_begins(current());
   uint64_t deadline = deadline_of(timeout);
-  for (;;) {
+  for (int waited = 0;;) {
     timespec none{};
     int r = (int)raw(SYS_ppoll, fds, count, &none, nullptr, 8);
-    if (r != 0 || (timeout && sys::now() >= deadline)) return r;
+    if (r != 0) return r;
+    if (waited < 0) return waited;
+    if (timeout && sys::now() >= deadline) return 0;
     bool watch = false;
     for (nfds_t i = 0; i < count; ++i) watch |= fds[i].fd >= 0;
-    if (!watch)
-      sleep_till(deadline);
-    else if (!wait_any(fds, (unsigned)count, deadline))
-      return -ENOMEM;
+    waited = watch ? wait_any(fds, (unsigned)count, deadline) : sleep_till(deadline);
   }
 }
 
@@ -83,9 +86,11 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
   pollfd* fds = nullptr;
   unsigned n = 0;
   int r;
-  for (;;) {
+  main_call_begins(current());
+  for (int waited = 0;;) {
     timespec none{};
     r = (int)raw(SYS_pselect6, count, sets[0], sets[1], sets[2], &none, nullptr);
+    if (r == 0) r = waited;
     if (r != 0 || (timeout && sys::now() >= deadline)) break;
     if (!fds) {
       if (!(fds = (pollfd*)calloc((size_t)count + 1, sizeof(pollfd)))) {
@@ -99,12 +104,7 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
         if (events) fds[n++] = {fd, events, 0};
       }
     }
-    if (n == 0)
-      sleep_till(deadline);
-    else if (!wait_any(fds, n, deadline)) {
-      r = -ENOMEM;
-      break;
-    }
+    waited = n ? wait_any(fds, n, deadline) : sleep_till(deadline);
     for (int s = 0; s < 3; ++s)
       if (sets[s]) memcpy(sets[s], wanted[s], words * 8);
   }
@@ -116,10 +116,13 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
   uint64_t deadline = deadline_of(timeout);
   pollfd one{epfd, POLLIN, 0};
-  for (;;) {
+  main_call_begins(current());
+  for (int waited = 0;;) {
     int r = (int)raw(SYS_epoll_wait, epfd, events, max, 0);
-    if (r != 0 || (timeout && sys::now() >= deadline)) return r;
-    if (!wait_any(&one, 1, deadline)) return -ENOMEM;
+    if (r != 0) return r;
+    if (waited < 0) return waited;
+    if (timeout && sys::now() >= deadline) return 0;
+    waited = wait_any(&one, 1, deadline);
   }
 }
 

@@ -10,6 +10,7 @@ namespace vt {
 
 int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline) noexcept {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  main_call_begins(current());
   RuntimeSection section;
   WaitNode node(section.self_ptr());
   Bucket& b = bucket_of(word);
@@ -19,7 +20,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
     if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != expected) return -EAGAIN;
     b.push_back(&node, word);
   }
-  switch (wait_on(node, ParkReason::kFutex, clock, deadline, true)) {
+  switch (wait_on(node, ParkReason::kFutex, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: return -ETIMEDOUT;
     case WaitResult::kInterrupted: return -EINTR;
     default: return 0;
@@ -31,8 +32,9 @@ int futex_wake(const uint32_t* word, int count) noexcept {
   return wake_all(word, count, carrier_here());
 }
 
-int sleep_until(clockid_t clock, const timespec& deadline) noexcept {
+int sleep_until(clockid_t clock, const timespec& deadline, bool in_call) noexcept {
   if (!sys::valid(deadline)) return -EINVAL;
+  if (!in_call) main_call_begins(current());
   do {
     RuntimeSection section;
     WaitNode node(section.self_ptr());
@@ -41,7 +43,7 @@ int sleep_until(clockid_t clock, const timespec& deadline) noexcept {
       LockGuard guard(b.lock);
       b.push_back(&node, &node);
     }
-    wait_on(node, ParkReason::kSleep, clock, &deadline);
+    if (wait_on(node, ParkReason::kSleep, clock, &deadline, Interrupt::kAlways) == WaitResult::kInterrupted) return -EINTR;
   } while (sys::now_on(clock) < sys::to_ns(deadline));  // a clock that was set back
   return 0;
 }

@@ -29,7 +29,7 @@ bool take(sem_t* s) noexcept {
 }
 
 /// The slow half of a post, by key.
-void hand_over(sem_t* s) noexcept {
+void hand_over(sem_t* s, Carrier* here) noexcept {
   Bucket& b = bucket_of(s);
   WaitNode* node;
   {
@@ -43,18 +43,12 @@ void hand_over(sem_t* s) noexcept {
     node->granted = true;
     b.remove(node, WaitResult::kWoken);
   }
-  wake(node, carrier_here());
+  wake(node, here);
 }
 
 }  // namespace
 
-void run_deferred(Self* s) noexcept {
-  while (s->deferred_count) {
-    auto* sem = static_cast<sem_t*>(s->deferred[--s->deferred_count]);
-    RuntimeSection section;
-    hand_over(sem);
-  }
-}
+void sem_hand_over(void* sem, Carrier* here) noexcept { hand_over(static_cast<sem_t*>(sem), here); }
 
 bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] != 0; }
 
@@ -64,6 +58,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
   if (config.chaos) chaos_yield();
   if (take(s)) return 0;
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
+  main_call_begins(current());
   RuntimeSection section;
   WaitNode node(section.self_ptr());
   Bucket& b = bucket_of(s);
@@ -76,7 +71,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
     }
     b.push_back(&node, s);
   }
-  switch (wait_on(node, ParkReason::kSem, clock, deadline, true)) {
+  switch (wait_on(node, ParkReason::kSem, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -ETIMEDOUT;
     case WaitResult::kInterrupted: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -EINTR;
     default: return 0;  // the poster took our unit and our mark off
@@ -98,7 +93,7 @@ int sem_release(sem_t* s) noexcept {
     return 0;
   }
   RuntimeSection section;
-  hand_over(s);
+  hand_over(s, carrier_here());
   return 0;
 }
 

@@ -1,0 +1,172 @@
+#include "core/eject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "core/blocking.h"
+#include "core/carrier.h"
+#include "core/libc_calls.h"
+#include "core/scheduler.h"
+#include "sys/raw.h"
+
+extern "C" int __libc_allocate_rtsig(int high);
+
+namespace vt {
+namespace {
+
+int signal_number = 0;
+constexpr size_t kStackNeeded = 64 << 10;  // the handler runs on the thread's own stack, since its frame must outlive the handler's OS thread
+
+/// Calls that end with EINTR whenever a handler ran, though nothing has happened: with the same arguments they may start again.
+/// A relative time-out then starts anew; what is ejected has been in its call for two ticks of the monitor's at the most.
+bool starts_again(long number) noexcept {
+  switch (number) {
+    case SYS_poll: case SYS_ppoll: case SYS_select: case SYS_pselect6: case SYS_epoll_wait: case SYS_epoll_pwait: case 441 /* epoll_pwait2 */:
+    case SYS_nanosleep: case SYS_clock_nanosleep: case SYS_futex: case 449 /* futex_waitv */: case SYS_semop: case SYS_semtimedop:
+    case SYS_msgrcv: case SYS_msgsnd: case SYS_mq_timedreceive: case SYS_mq_timedsend: case SYS_pause: case SYS_rt_sigsuspend:
+    case SYS_rt_sigtimedwait: case SYS_io_getevents: case SYS_recvmmsg: case SYS_recvfrom: case SYS_recvmsg: case SYS_sendto:
+    case SYS_sendmsg: case SYS_accept: case SYS_accept4: case SYS_connect: return true;
+    default: return false;
+  }
+}
+
+/// A call that means its OS thread.
+bool is_bound_call(long number) noexcept {
+  constexpr long kIoUringEnter = 426;
+  return number == kIoUringEnter || number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
+         number == SYS_execve || number == SYS_execveat;
+}
+
+void on_eject(int, siginfo_t* info, void* context) noexcept {
+  auto* c = static_cast<Carrier*>(info->si_value.sival_ptr);
+  if (!c || info->si_code != SI_QUEUE) return;
+  VThread* wanted = c->eject.load(std::memory_order_acquire);  // pairs with the monitor's release [eject]
+  if (!wanted) return;
+  VThread* v = c->running;
+  Carrier* to = c->eject_to;
+  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler) {
+    if (!to) blocking_unclaim();
+    c->eject.store(nullptr, std::memory_order_release);
+    return;
+  }
+  auto* uc = static_cast<ucontext_t*>(context);
+  {
+    RuntimeSection section;
+    if (!to) eject_restart_call(c, context);
+    c->eject.store(nullptr, std::memory_order_release);
+    eject(v, to);
+  }
+  // Elsewhere, most likely. What the return from this handler restores must be this OS thread's.
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &uc->uc_sigmask, sizeof(uint64_t));
+  sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
+}
+
+bool send(Carrier* c, VThread* v) noexcept {
+  c->eject.store(v, std::memory_order_release);  // [eject]
+  siginfo_t info{};
+  info.si_signo = signal_number;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_value.sival_ptr = c;
+  if (sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0) return true;
+  c->eject.store(nullptr, std::memory_order_relaxed);
+  return false;
+}
+
+bool may_be_ejected(Carrier* c, VThread* v) noexcept {
+  return signal_number > 0 && v && !v->stays() && !v->in_vfork && v->used_stack_size >= kStackNeeded &&
+         !c->eject.load(std::memory_order_acquire);
+}
+
+/// Reads /proc/self/task/TID/syscall: "number a b c d e f sp pc". False if the thread is in none.
+bool system_call(pid_t tid, long* number, uint64_t* sp, uint64_t* pc) noexcept {
+  char path[64], text[256];
+  auto format = [](char* out, size_t size, const char* f, ...) noexcept {
+    va_list args;
+    va_start(args, f);
+    format_into(out, size, f, args);
+    va_end(args);
+  };
+  format(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+  long fd = sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
+  sys::raw(SYS_close, fd);
+  if (n <= 0 || text[0] < '0' || text[0] > '9') return false;  // "running", "-1 …"
+  text[n] = 0;
+  uint64_t words[9] = {};
+  int count = 0;
+  for (const char* p = text; *p && count < 9; ++count) {
+    uint64_t w = 0, base = 10;
+    if (p[0] == '0' && p[1] == 'x') base = 16, p += 2;
+    for (;; ++p) {
+      unsigned digit = *p >= '0' && *p <= '9' ? (unsigned)(*p - '0') : *p >= 'a' && *p <= 'f' ? (unsigned)(*p - 'a' + 10) : 16;
+      if (digit >= base) break;
+      w = w * base + digit;
+    }
+    words[count] = w;
+    while (*p == ' ' || *p == '\n') ++p;
+  }
+  if (count != 9) return false;
+  *number = (long)words[0];
+  *sp = words[7];
+  *pc = words[8];
+  return true;
+}
+
+}  // namespace
+
+int eject_signal() noexcept { return signal_number; }
+
+void eject_install() noexcept {
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+  if (!signal_number) signal_number = __libc_allocate_rtsig(0);
+  if (signal_number <= 0) return;
+  struct sigaction action {};
+  action.sa_sigaction = on_eject;
+  // No mask and NODEFER: the OS thread that is left in the handler keeps its mask. Not on the signal stack: see kStackNeeded.
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
+  libc_calls.sigaction(signal_number, &action, nullptr);
+#endif
+}
+
+bool eject_note_call(Carrier* c) noexcept {
+  long number = -1;
+  uint64_t sp = 0, pc = 0;
+  bool known = system_call(c->os_tid, &number, &sp, &pc);
+  c->eject_call = {number, sp, pc};
+  return known;
+}
+
+void eject_restart_call(Carrier* c, void* context) noexcept {
+  // The kernel has prepared the restart of most calls; of those that always end with EINTR we do the same.
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  auto call = c->eject_call;
+  if (registers[REG_RAX] != -EINTR || (uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc ||
+      !starts_again(call.number))
+    return;
+  registers[REG_RAX] = call.number;
+  registers[REG_RIP] -= 2;
+}
+
+bool eject_blocked(Carrier* c, VThread* v) noexcept {
+  if (!may_be_ejected(c, v)) return false;
+  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || !blocking_claim()) return false;
+  c->eject_to = nullptr;
+  if (send(c, v)) return true;
+  blocking_unclaim();
+  return false;
+}
+
+bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept {
+  if (!to || to == c || !may_be_ejected(c, v)) return false;
+  c->eject_to = to;
+  return send(c, v);
+}
+
+}  // namespace vt

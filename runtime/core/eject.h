@@ -1,0 +1,26 @@
+// A virtual thread that blocks or computes on a carrier which others need is taken off it in the middle: a signal stops it, its
+// handler switches to the next thread, and it goes on, out of the handler, on another OS thread; a system call that it was blocked in
+// starts again there. So a call that blocks behind our back becomes one that was announced (core/blocking.h). HACKING.md: "Ejection".
+// Layer: core.
+#pragma once
+
+#include <signal.h>
+
+namespace vt {
+
+struct Carrier;
+struct VThread;
+
+/// Reserves the signal and installs its handler. @thread user context, once
+void eject_install() noexcept;
+int eject_signal() noexcept;
+/// The system call that `c` is in, for the handlers. @thread monitor
+bool eject_note_call(Carrier* c) noexcept;
+/// In a signal handler on c's OS thread: if that interrupted the noted call and ended it with EINTR, it starts again.
+void eject_restart_call(Carrier* c, void* context) noexcept;
+/// `v` waits in the kernel on `c`: to a blocking thread with it. `v` computes there: to `to`'s queue. Does nothing where it can't be
+/// done (pinned, a stack too small for the handler, a call that belongs to its OS thread). True if the signal was sent. @thread monitor
+bool eject_blocked(Carrier* c, VThread* v) noexcept;
+bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept;
+
+}  // namespace vt

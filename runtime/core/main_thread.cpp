@@ -1,0 +1,201 @@
+#include "core/main_thread.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "api.h"
+#include "base/log.h"
+#include "core/carrier.h"
+#include "core/io_wait.h"
+#include "core/libc_calls.h"
+#include "core/runtime.h"
+#include "core/scheduler.h"
+#include "core/signals.h"
+#include "core/thread_area.h"
+#include "core/tsd.h"
+#include "core/unit_pool.h"
+#include "core/wait_table.h"
+#include "sys/fs_base.h"
+
+extern "C" {
+void __pthread_register_cancel(__pthread_unwind_buf_t*);
+void __pthread_unregister_cancel(__pthread_unwind_buf_t*);
+}
+
+namespace vt {
+namespace {
+
+alignas(64) MainThread object;
+std::atomic<MainThread*> joined{nullptr};
+std::atomic<bool> waits_for_last{false};
+constexpr size_t kLoopStack = 256 << 10;
+char* loop_stack = nullptr;
+
+void loop_entry(sys::Transfer transfer) {
+  asm volatile(".cfi_undefined rip");  // unwinders end here
+  sys::fiber_entered();
+  auto* c = static_cast<Carrier*>(transfer.data);
+  arrive(transfer);
+  c->run();
+}
+
+}  // namespace
+
+VThread* thread_of(pthread_t thread) noexcept {
+  MainThread* m = main_thread();
+  return m && m->handle() == thread ? m : vthread_of((char*)thread);
+}
+
+MainThread* main_thread() noexcept { return joined.load(std::memory_order_relaxed); }
+
+int main_join() noexcept {
+  if (!loop_stack) {
+    long p = sys::raw(SYS_mmap, nullptr, kLoopStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p < 0 && p > -4096) return (int)p;
+    loop_stack = (char*)p;
+  }
+  stack_t alternate{};
+  sys::raw(SYS_sigaltstack, nullptr, &alternate);
+  Carrier* c = nullptr;
+  if (int r = carrier_adopt(&c); r < 0) return r;
+  c->loop_context = sys::make_fcontext(loop_stack + kLoopStack, kLoopStack, loop_entry);
+  auto* m = new (&object) MainThread;
+  m->is_virtual = m->is_main = true;
+  m->tp = c->own_tp;
+  m->alternate_stack = alternate;  // from here on a number to tell: handlers run on the OS thread's own
+  m->carrier = m->home = c;
+  m->state.store(State::kRunning, std::memory_order_relaxed);
+#if defined(__SANITIZE_THREAD__)
+  m->fiber.tsan = __tsan_get_current_fiber();
+  c->loop_fiber.tsan = __tsan_create_fiber(0);
+#elif defined(__SANITIZE_ADDRESS__)
+  m->fiber.low = c->loop_fiber.low;  // os_thread_prepare has asked for the main stack
+  m->fiber.size = c->loop_fiber.size;
+  c->loop_fiber = {};
+  c->loop_fiber.low = loop_stack;
+  c->loop_fiber.size = kLoopStack;
+#endif
+  c->running = m;
+  joined.store(m, std::memory_order_relaxed);
+  return 0;
+}
+
+// ---------------------------------------------------------------- signals end its calls
+
+void main_call_begins(VThread* v) noexcept {
+  if (!is_main(v)) return;
+  auto* m = static_cast<MainThread*>(v);
+  if (!m->keeps_handlers) m->handlers_ran = 0;
+}
+
+bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept {
+  uint8_t ran = m->handlers_ran;
+  return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & MainThread::kInterrupting)) ||
+         m->jump_env;
+}
+
+void main_interrupt(Carrier* c) noexcept {
+  MainThread* m = main_thread();
+  if (m->carrier != c) return signals_interrupt_blocking(m);
+  if (!main_is_interrupted(m, m->interrupt)) return;
+  if (WaitNode* n = m->waits_on) {
+    if (take_out(n, WaitResult::kInterrupted)) wake(n, c);
+  } else if (IoWait* w = m->waits_for) {
+    w->interrupted = true;
+    if (!w->cancelled) w->cancel_rest();
+    c->reactor.poll(c);
+  }
+}
+
+void run_deferred(Self* s) noexcept {
+  bool jump = false;
+  while (s->deferred_count) {
+    s->deferred_count = (uint8_t)(s->deferred_count - 1);
+    void* what = s->deferred[s->deferred_count];
+    if (what == Self::kJump) {
+      jump = true;
+      continue;
+    }
+    RuntimeSection section;
+    Carrier* here = carrier_here();
+    if (what != Self::kAttention) sem_hand_over(what, here);
+    else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
+  }
+  if (!jump) return;
+  MainThread* m = main_thread();
+  void* env = m->jump_env;
+  m->jump_env = nullptr;
+  libc_calls.siglongjmp((struct __jmp_buf_tag*)env, m->jump_value);
+}
+
+// ---------------------------------------------------------------- pthread_exit
+
+namespace {
+
+/// Where main's unwinding ends: what glibc does there, but the OS thread stays on as carrier 0, and the process ends with the last
+/// virtual thread, as with the last thread natively.
+extern "C" [[noreturn]] void vt_main_ended() {
+  thread_area_run_tls_destructors();
+  tsd_run_destructors();
+  MainThread* m = main_thread();
+  m->ended = true;
+  thread_note_end(m, m->carrier);
+  waits_for_last.store(true, std::memory_order_seq_cst);
+  {
+    RuntimeSection section;
+    WaitNode node(m);
+    Bucket& b = bucket_of(&waits_for_last);
+    bool wait = false;
+    {
+      LockGuard guard(b.lock);
+      if (live_threads()) wait = true, b.push_back(&node, &waits_for_last);
+    }
+    if (wait) wait_on(node, ParkReason::kJoin, CLOCK_MONOTONIC, nullptr);
+  }
+  exit(0);
+}
+extern "C" void vt_main_ended_stub();
+asm(R"(
+    .text
+    .hidden vt_main_ended
+    .type vt_main_ended_stub, @function
+vt_main_ended_stub:
+    andq $-16, %rsp
+    call vt_main_ended
+    ud2
+    .size vt_main_ended_stub, .-vt_main_ended_stub
+)");
+
+uint64_t mangled(void (*function)()) noexcept {
+  uint64_t p = (uint64_t)function;
+  asm("xorq %%fs:0x30, %0\n\trolq $17, %0" : "+r"(p));
+  return p;
+}
+
+}  // namespace
+
+void main_prepare_exit() noexcept {
+  // The unwinder ends at the outermost of the registered buffers, __libc_start_call_main's. What it would jump to there ends the
+  // OS thread by a bare system call; so its program counter (setjmp's layout on x86-64: index 7, mangled) leads to us.
+  __pthread_unwind_buf_t here;
+  __pthread_register_cancel(&here);
+  __pthread_unregister_cancel(&here);
+  auto* outermost = static_cast<__pthread_unwind_buf_t*>(here.__pad[0]);
+  if (!outermost) return;
+  while (auto* next = static_cast<__pthread_unwind_buf_t*>(outermost->__pad[0])) outermost = next;
+  constexpr int kProgramCounter = 7;
+  ((uint64_t*)outermost->__cancel_jmp_buf[0].__cancel_jmp_buf)[kProgramCounter] = mangled(vt_main_ended_stub);
+}
+
+void main_notice_last() noexcept {
+  // seq_cst: main stores the flag, then looks at the count; who ends stores the count, then looks at the flag
+  if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, 1, nullptr);
+}
+
+void main_after_fork() noexcept {
+  joined.store(nullptr, std::memory_order_relaxed);
+  waits_for_last.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace vt

@@ -1,0 +1,62 @@
+// The main thread as a virtual thread (DESIGN.md section 6 and rule 17, final form): at the first pthread_create its OS thread
+// becomes carrier 0, and `main`, with its own stack and thread area, a virtual thread that only runs there (but for announced blocking
+// calls). Its carrier takes the process's signals; core/signals.cpp. Layer: core.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "core/vthread.h"
+
+namespace vt {
+
+struct WaitNode;
+struct IoWait;
+
+/// What may end a blocking call of main's early, as signal(7) lists them.
+enum class Interrupt : uint8_t {
+  kNever,          // mutexes, conditions, joins
+  kUnlessRestart,  // a handler that was installed without SA_RESTART
+  kAlways,         // any handler: polls, sleeps, whatever has a time-out
+};
+
+struct MainThread : VThread {
+  // ---- its call under way; all of it belongs to the main OS thread
+  WaitNode* waits_on = nullptr;    // where it is parked or about to be, if a handler may end that
+  IoWait* waits_for = nullptr;
+  Interrupt interrupt = Interrupt::kNever;
+  volatile uint8_t handlers_ran = 0;  // since the call began: kRestarting, kInterrupting
+  bool keeps_handlers = false;     // the call began with a mask of its own (ppoll, sigsuspend): what ran under it counts
+  // ---- siglongjmp out of a handler, to be done by main itself
+  void* jump_env = nullptr;
+  int jump_value = 0;
+  bool ended = false;              // pthread_exit
+
+  static constexpr uint8_t kRestarting = 1, kInterrupting = 2;
+};
+
+/// Null where main is a platform thread.
+MainThread* main_thread() noexcept;
+/// Is the caller main, and virtual? @signal safe
+inline bool is_main(const VThread* v) noexcept { return v && v->is_main; }
+
+/// Whose handle it is: a virtual thread's, main's too.
+VThread* thread_of(pthread_t thread) noexcept;
+/// The calling OS thread becomes carrier 0 and its thread virtual; 0 or -errno. The caller is the main OS thread, in a section.
+int main_join() noexcept;
+/// A blocking call of the caller's begins: what handlers ran before it don't count. Nothing but on main.
+void main_call_begins(VThread* v) noexcept;
+/// Has a handler run that ends the call under way?
+bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept;
+/// Ends main's wait if a handler has run that does. @thread the main OS thread, with no runtime lock held below
+void main_interrupt(Carrier* c) noexcept;
+
+/// pthread_exit(3) of main: from here on its unwinding leads to main_ended() instead of the end of its OS thread.
+void main_prepare_exit() noexcept;
+/// A virtual thread has ended and none is left: main may wait for that.
+void main_notice_last() noexcept;
+
+/// In a forked child: its only thread is a platform thread.
+void main_after_fork() noexcept;
+
+}  // namespace vt

@@ -1,0 +1,216 @@
+#include "core/signals.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "api.h"
+#include "core/carrier.h"
+#include "core/libc_calls.h"
+#include "core/main_thread.h"
+#include "core/os_thread.h"
+#include "core/scheduler.h"
+#include "sys/fs_base.h"
+
+namespace vt {
+namespace {
+
+using Handler = void (*)(int, siginfo_t*, void*);
+
+/// What the program asked for; the kernel has on_signal() in the handler's place, and the program's own flags and mask.
+struct Action {
+  std::atomic<Handler> handler{nullptr};
+  std::atomic<int> flags{0};
+};
+Action actions[_NSIG];
+std::atomic<bool> taken_over{false};
+constexpr int kForced = SA_SIGINFO | SA_ONSTACK;
+
+bool is_handler(const struct sigaction& a) noexcept { return a.sa_handler != SIG_DFL && a.sa_handler != SIG_IGN; }
+
+/// All signals blocked on this OS thread: a handler may call sigaction itself.
+class AllBlocked {
+ public:
+  AllBlocked() noexcept {
+    uint64_t all = ~0ull;
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved_, sizeof all);
+  }
+  ~AllBlocked() { sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved_, nullptr, sizeof saved_); }
+
+ private:
+  uint64_t saved_ = 0;
+};
+SpinLock lock{Rank::kLeaf};
+
+void on_signal(int signal, siginfo_t* info, void* context) noexcept;
+
+/// Where siglongjmp finds the trampoline again.
+struct Frame {
+  void* buffer[5];
+  Frame* below;
+};
+Frame* top = nullptr;  // the main OS thread's
+
+/// With main's area mounted, so that TLS is main's. `over`: the interrupted thread, null for the carrier's loop.
+__attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* over, int signal, siginfo_t* info, void* context) noexcept {
+  PlatformThread& platform = vt_platform;
+  Self* before = vt_self;
+  // Interrupted inside the runtime: the handler may not take its locks, and what it posts waits.
+  bool inside = !over || over->depth || platform.depth;
+  Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
+  int flags = actions[signal].flags.load(std::memory_order_relaxed);
+  uint32_t depth = platform.depth;
+  if (inside) platform.depth = depth + 1;
+  vt_self = &platform;
+  c->in_handler = c->in_handler + 1;
+  m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? MainThread::kRestarting : MainThread::kInterrupting));
+  Frame frame;
+  frame.below = top;
+  top = &frame;
+  if (__builtin_setjmp(frame.buffer) == 0 && handler) handler(signal, info, context);
+  top = top->below;
+  platform.depth = depth;
+  vt_self = before;
+  if (c->in_handler == 1) {
+    if (!inside) {
+      if (platform.deferred_count) run_deferred(&platform);
+      main_interrupt(c);
+    } else {
+      // What the handler posted is handed on to whom it interrupted; the loop looks after its own.
+      if (over)
+        while (platform.deferred_count && over->deferred_count < Self::kMaxDeferred - 2) {
+          platform.deferred_count = (uint8_t)(platform.deferred_count - 1);
+          over->deferred[over->deferred_count] = platform.deferred[platform.deferred_count];
+          over->deferred_count = (uint8_t)(over->deferred_count + 1);
+        }
+      if (over && over->deferred_count < Self::kMaxDeferred && !over->has_deferred(Self::kAttention)) {
+        over->deferred[over->deferred_count] = Self::kAttention;
+        over->deferred_count = (uint8_t)(over->deferred_count + 1);
+      }
+      c->attention.store(true, std::memory_order_relaxed);
+      if (!over) c->reactor.wake();
+    }
+  }
+  c->in_handler = c->in_handler - 1;
+}
+
+void on_signal(int signal, siginfo_t* info, void* context) noexcept {
+  // The mounted area may be that of a thread that runs elsewhere by now: nothing in TLS is touched before main's is mounted.
+  MainThread* m = main_thread();
+  Carrier* c = m ? carrier_at(0) : nullptr;
+  bool raised_here = synchronous_signals() >> (signal - 1) & 1;
+  if (!c || sys::raw(SYS_gettid) != c->os_tid || (raised_here && c->running)) {
+    if (Handler handler = actions[signal].handler.load(std::memory_order_relaxed)) handler(signal, info, context);
+    return;
+  }
+  char* mounted = sys::thread_pointer();
+  if (mounted != m->tp) mount_area(m->tp);
+  run_handler(c, m, c->running, signal, info, context);
+  if (mounted != m->tp) mount_area(mounted);
+}
+
+}  // namespace
+
+int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
+  if (!taken_over.load(std::memory_order_acquire) || signal < 1 || signal >= _NSIG || signal == SIGKILL || signal == SIGSTOP) {
+    int e = errno, r = libc_calls.sigaction(signal, action, old) ? -errno : 0;
+    errno = e;
+    return r;
+  }
+  if (is_runtime_signal(signal)) return -EINVAL;
+  AllBlocked blocked;
+  LockGuard guard(lock);
+  Action& a = actions[signal];
+  struct sigaction wanted, before;
+  Handler old_handler = a.handler.load(std::memory_order_relaxed);
+  int old_flags = a.flags.load(std::memory_order_relaxed), e = errno;
+  if (action) {
+    wanted = *action;
+    if (is_handler(*action)) {
+      a.handler.store(action->sa_sigaction, std::memory_order_relaxed);
+      a.flags.store(action->sa_flags, std::memory_order_relaxed);
+      wanted.sa_sigaction = on_signal;
+      wanted.sa_flags |= kForced;
+    }
+  }
+  if (libc_calls.sigaction(signal, action ? &wanted : nullptr, &before)) {
+    int r = -errno;
+    errno = e;
+    a.handler.store(old_handler, std::memory_order_relaxed);
+    a.flags.store(old_flags, std::memory_order_relaxed);
+    return r;
+  }
+  if (old) {
+    *old = before;
+    if (is_handler(before) && before.sa_sigaction == on_signal) {
+      old->sa_sigaction = old_handler;
+      old->sa_flags = (before.sa_flags & ~kForced) | (old_flags & kForced);
+    }
+  }
+  return 0;
+}
+
+void signals_take_over() noexcept {
+  if (taken_over.exchange(true, std::memory_order_acq_rel)) return;
+  AllBlocked blocked;
+  int e = errno;
+  for (int s = 1; s < _NSIG; ++s) {
+    struct sigaction a;
+    if (is_runtime_signal(s) || libc_calls.sigaction(s, nullptr, &a) || !is_handler(a)) continue;
+    actions[s].handler.store(a.sa_sigaction, std::memory_order_relaxed);
+    actions[s].flags.store(a.sa_flags, std::memory_order_relaxed);
+    a.sa_sigaction = on_signal;
+    a.sa_flags |= kForced;
+    libc_calls.sigaction(s, &a, nullptr);
+  }
+  errno = e;
+}
+
+bool signals_longjmp(void* env, int value) noexcept {
+  MainThread* m = main_thread();
+  if (!m || vt_self != &vt_platform || sys::thread_pointer() != m->tp) return false;
+  Carrier* c = carrier_at(0);
+  if (!c || !c->in_handler || sys::raw(SYS_gettid) != c->os_tid || !top) return false;
+  if (c->running == m && m->depth == 0) {
+    // Main itself was interrupted, in its own code: the jump leaves the handler for good.
+    top = nullptr;
+    c->in_handler = 0;
+    vt_platform.depth = 0;
+    vt_self = m;
+    return false;
+  }
+  // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
+  if (!m->jump_env && m->deferred_count < Self::kMaxDeferred) {
+    m->deferred[m->deferred_count] = Self::kJump;
+    m->deferred_count = (uint8_t)(m->deferred_count + 1);
+  }
+  m->jump_env = env;
+  m->jump_value = value ? value : 1;
+  __builtin_longjmp(top->buffer, 1);
+}
+
+void signals_interrupt_blocking(MainThread* m) noexcept {
+  Carrier* where = m->carrier;
+  if (where->is_blocking && (m->handlers_ran & MainThread::kInterrupting)) carrier_kick(where, Kick::kEndCall);
+}
+
+void signals_attend(Carrier* c) noexcept {
+  if (!c->attention.load(std::memory_order_relaxed)) return;
+  c->attention.store(false, std::memory_order_relaxed);
+  MainThread* m = main_thread();
+  if (!m) return;
+  auto& platform = *(PlatformThread*)(m->tp + ((char*)&vt_platform - sys::thread_pointer()));
+  while (platform.deferred_count) {
+    platform.deferred_count = (uint8_t)(platform.deferred_count - 1);
+    sem_hand_over(platform.deferred[platform.deferred_count], c);
+  }
+  main_interrupt(c);
+}
+
+void signals_after_fork() noexcept {
+  lock.reset();
+  top = nullptr;
+}
+
+}  // namespace vt

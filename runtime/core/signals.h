@@ -1,0 +1,24 @@
+// Signals while main is a virtual thread: their handlers run at once, on the main OS thread wherever that is, with main's thread
+// area mounted and on the OS thread's signal stack, as on a platform thread: nothing parks in them. Layer: core.
+#pragma once
+
+#include <signal.h>
+
+namespace vt {
+
+struct Carrier;
+struct MainThread;
+
+/// From here on every handler of the program runs through ours. @thread main, once per process
+void signals_take_over() noexcept;
+/// sigaction(2): 0 or -errno. @thread any @signal safe
+int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
+/// siglongjmp out of a handler: false if the caller shall just jump. Doesn't return where the jump is main's to make.
+bool signals_longjmp(void* env, int value) noexcept;
+/// Main makes an announced blocking call on another OS thread: a handler that ended it natively ends it there.
+void signals_interrupt_blocking(MainThread* m) noexcept;
+/// What was put off while a handler stood on the runtime. @thread carrier 0's loop
+void signals_attend(Carrier* c) noexcept;
+void signals_after_fork() noexcept;
+
+}  // namespace vt

@@ -1,0 +1,98 @@
+// Waiting for signals: sigsuspend, pause, sigwait and their kin; waits under a mask of their own. Layer: io.
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "api.h"
+#include "core/carrier.h"
+#include "core/main_thread.h"
+#include "core/signals.h"
+#include "core/wait_table.h"
+#include "sys/clock.h"
+
+namespace vt {
+namespace {
+
+using sys::raw;
+
+uint64_t bits_of(const sigset_t* set) noexcept {
+  uint64_t bits;
+  memcpy(&bits, set, sizeof bits);
+  return bits;
+}
+
+}  // namespace
+
+int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
+  return signals_action(signal, action, old);
+}
+
+void signal_longjmp(void* env, int value) noexcept { signals_longjmp(env, value); }
+
+bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
+  VThread* v = current();
+  if (!mask || !is_main(v)) return false;
+  auto* m = static_cast<MainThread*>(v);
+  main_call_begins(m);
+  m->keeps_handlers = true;
+  uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
+  memcpy(saved, &old, sizeof old);
+  return true;
+}
+
+void masked_call_ends(const sigset_t* saved) noexcept {
+  static_cast<MainThread*>(current())->keeps_handlers = false;
+  raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
+}
+
+int signal_suspend(const sigset_t* mask) noexcept {
+  main_call_begins(current());
+  sigset_t saved;
+  bool masked = masked_call_begins(mask, &saved);
+  {
+    RuntimeSection section;
+    WaitNode node(section.self_ptr());
+    Bucket& b = bucket_of(&node);
+    {
+      LockGuard guard(b.lock);
+      b.push_back(&node, &node);
+    }
+    // Asynchronous signals don't reach the other virtual threads yet: they wait for ever.
+    wait_on(node, ParkReason::kSignal, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways);
+  }
+  if (masked) masked_call_ends(&saved);
+  return -EINTR;
+}
+
+int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept {
+  if (timeout && (!sys::valid(*timeout) || timeout->tv_sec < 0)) return -EINVAL;
+  main_call_begins(current());
+  uint64_t bits = bits_of(set) & ~runtime_signals();
+  uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
+  timespec none{};
+  siginfo_t found;
+  long fd = -1, r;
+  for (int waited = 1;;) {
+    r = raw(SYS_rt_sigtimedwait, &bits, &found, &none, sizeof bits);
+    if (r != -EAGAIN && r != -EINTR) break;
+    r = waited < 0 ? waited : -EAGAIN;
+    if (waited < 0 || sys::now() >= deadline) break;
+    if (fd < 0) {
+      constexpr int kCloseOnExec = 02000000;
+      fd = raw(SYS_signalfd4, -1, &bits, sizeof bits, kCloseOnExec);
+      if (fd < 0) {  // no descriptor to be had: the carrier waits, and the monitor compensates
+        timespec rest = sys::to_timespec(deadline == sys::kForever ? 0 : deadline - sys::now());
+        r = raw(SYS_rt_sigtimedwait, &bits, &found, timeout ? &rest : nullptr, sizeof bits);
+        break;
+      }
+    }
+    waited = io_wait_readable((int)fd, deadline);
+    if (waited == -EAGAIN) waited = 0;
+  }
+  if (fd >= 0) raw(SYS_close, fd);
+  if (r > 0 && info) *info = found;
+  return (int)r;
+}
+
+}  // namespace vt

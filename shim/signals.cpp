@@ -1,0 +1,120 @@
+// Signals: sigaction(2), signal(2), sigprocmask(2), sigaltstack(2), pthread_kill(3), sigsuspend(2), sigwait(3) and siglongjmp(3).
+// Main is a virtual thread whose OS thread takes the process's signals; the other virtual threads' masks are numbers of ours
+// (DESIGN.md rule 17).
+#include <setjmp.h>
+
+#include "shim/real.h"
+
+using vt::shim::errno_result;
+
+VT_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
+  return (int)errno_result(vt::signal_action(signal, action, old));
+}
+
+namespace {
+
+/// Signals whose signal(2) handlers don't restart calls: siginterrupt(3).
+uint64_t interrupting = 0;
+uint64_t bit(int signal) { return signal >= 1 && signal <= 64 ? 1ull << (signal - 1) : 0; }
+
+sighandler_t set_handler(int signal, sighandler_t handler, int flags, bool mask_itself) {
+  struct sigaction action {}, old;
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  if (mask_itself) sigaddset(&action.sa_mask, signal);
+  if (handler == SIG_ERR || signal < 1 || signal >= NSIG) return errno = EINVAL, SIG_ERR;
+  return sigaction(signal, &action, &old) ? SIG_ERR : old.sa_handler;
+}
+
+}  // namespace
+
+VT_EXPORT sighandler_t signal(int signal, sighandler_t handler) {
+  bool interrupts = __atomic_load_n(&interrupting, __ATOMIC_RELAXED) & bit(signal);
+  return set_handler(signal, handler, interrupts ? 0 : SA_RESTART, true);
+}
+VT_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler) { return signal(number, handler); }
+VT_EXPORT sighandler_t ssignal(int number, sighandler_t handler) { return signal(number, handler); }
+VT_EXPORT sighandler_t sysv_signal(int signal, sighandler_t handler) {
+  return set_handler(signal, handler, (int)(SA_RESETHAND | SA_NODEFER), false);
+}
+VT_EXPORT sighandler_t __sysv_signal(int signal, sighandler_t handler) { return sysv_signal(signal, handler); }
+VT_EXPORT int siginterrupt(int signal, int interrupt) {
+  struct sigaction action;
+  if (sigaction(signal, nullptr, &action)) return -1;
+  if (interrupt) {
+    __atomic_or_fetch(&interrupting, bit(signal), __ATOMIC_RELAXED);
+    action.sa_flags &= ~SA_RESTART;
+  } else {
+    __atomic_and_fetch(&interrupting, ~bit(signal), __ATOMIC_RELAXED);
+    action.sa_flags |= SA_RESTART;
+  }
+  return sigaction(signal, &action, nullptr);
+}
+
+VT_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(pthread_sigmask)(how, set, old);
+  return -vt::thread_sigmask(how, set, old);
+}
+VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(sigprocmask)(how, set, old);
+  return (int)errno_result(vt::thread_sigmask(how, set, old));
+}
+VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
+  if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
+  return (int)errno_result(vt::thread_sigaltstack(stack, old));
+}
+VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
+  return -vt::thread_kill(thread, signal);
+}
+VT_EXPORT int raise(int signal) {
+  if (!vt::has_virtual_signals()) return VT_REAL(raise)(signal);
+  return (int)errno_result(vt::thread_kill(pthread_self(), signal));
+}
+
+// ---------------------------------------------------------------- waiting for signals
+
+VT_EXPORT int pause() {
+  if (!vt::can_park()) return VT_REAL(pause)();
+  pthread_testcancel();
+  return (int)errno_result(vt::signal_suspend(nullptr));
+}
+VT_EXPORT int sigsuspend(const sigset_t* mask) {
+  if (!vt::can_park()) return VT_REAL(sigsuspend)(mask);
+  pthread_testcancel();
+  return (int)errno_result(vt::signal_suspend(mask));
+}
+VT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
+  if (!vt::can_park()) return VT_REAL(sigtimedwait)(set, info, timeout);
+  pthread_testcancel();
+  return (int)errno_result(vt::signal_wait(set, info, timeout));
+}
+VT_EXPORT int sigwaitinfo(const sigset_t* set, siginfo_t* info) {
+  if (!vt::can_park()) return VT_REAL(sigwaitinfo)(set, info);
+  return sigtimedwait(set, info, nullptr);
+}
+VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
+  if (!vt::can_park()) return VT_REAL(sigwait)(set, signal);
+  pthread_testcancel();
+  int r;
+  do r = vt::signal_wait(set, nullptr, nullptr);
+  while (r == -EINTR);
+  if (r < 0) return -r;
+  *signal = r;
+  return 0;
+}
+
+// ---------------------------------------------------------------- jumps out of handlers
+
+VT_EXPORT void siglongjmp(sigjmp_buf env, int value) {
+  vt::signal_longjmp(env, value);
+  VT_REAL(siglongjmp)(env, value);
+  __builtin_unreachable();
+}
+VT_EXPORT void longjmp(jmp_buf env, int value) { siglongjmp(env, value); }
+VT_EXPORT void _longjmp(jmp_buf env, int value) { siglongjmp(env, value); }
+VT_EXPORT void __longjmp_chk(jmp_buf env, int value) {
+  vt::signal_longjmp(env, value);
+  VT_REAL(__longjmp_chk)(env, value);
+  __builtin_unreachable();
+}
