@@ -19,6 +19,11 @@ extern "C" int __libc_allocate_rtsig(int high);
 namespace vt {
 namespace {
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kCanEject = false;  // they don't follow a switch inside a handler
+#else
+constexpr bool kCanEject = true;
+#endif
 int signal_number = 0;
 constexpr size_t kStackNeeded = 64 << 10;  // the handler runs on the thread's own stack, since its frame must outlive the handler's OS thread
 
@@ -124,7 +129,7 @@ bool system_call(pid_t tid, long* number, uint64_t* sp, uint64_t* pc) noexcept {
 int eject_signal() noexcept { return signal_number; }
 
 void eject_install() noexcept {
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+  if (!kCanEject) return;
   if (!signal_number) signal_number = __libc_allocate_rtsig(0);
   if (signal_number <= 0) return;
   struct sigaction action {};
@@ -132,7 +137,6 @@ void eject_install() noexcept {
   // No mask and NODEFER: the OS thread that is left in the handler keeps its mask. Not on the signal stack: see kStackNeeded.
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
   libc_calls.sigaction(signal_number, &action, nullptr);
-#endif
 }
 
 bool eject_note_call(Carrier* c) noexcept {

@@ -134,7 +134,7 @@ bool Reactor::reap(Carrier* here) noexcept {
       wake_armed_ = false;
       continue;
     }
-    --in_flight_;
+    __atomic_store_n(&in_flight_, in_flight_ - 1, __ATOMIC_RELAXED);
     auto* op = (IoOp*)cqe->user_data;
     op->complete(op, cqe->res, here);
   }

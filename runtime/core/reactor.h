@@ -41,7 +41,7 @@ class Reactor {
   /// Counts `op` as in flight; the caller has filled the sqe.
   void track(io_uring_sqe* sqe, IoOp* op) noexcept {
     sqe->user_data = (uint64_t)op;
-    ++in_flight_;
+    __atomic_store_n(&in_flight_, in_flight_ + 1, __ATOMIC_RELAXED);
   }
   /// Asks for an early end of `op`, which still completes.
   void cancel(IoOp* op) noexcept;
@@ -60,7 +60,7 @@ class Reactor {
 
   bool has_unsubmitted() const noexcept { return io_uring_sq_ready(&ring_) != 0; }
   /// Operations that the kernel holds. A hint for others than the owner.
-  uint32_t in_flight() const noexcept { return in_flight_; }
+  uint32_t in_flight() const noexcept { return __atomic_load_n(&in_flight_, __ATOMIC_RELAXED); }
 
   uint64_t submissions = 0;  // io_uring_enter calls that submitted
   uint64_t operations = 0;

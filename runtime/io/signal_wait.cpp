@@ -71,7 +71,7 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
   uint64_t bits = bits_of(set) & ~runtime_signals();
   uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
   timespec none{};
-  siginfo_t found;
+  siginfo_t found{};
   long fd = -1, r;
   for (int waited = 1;;) {
     r = raw(SYS_rt_sigtimedwait, &bits, &found, &none, sizeof bits);
@@ -91,6 +91,7 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
     if (waited == -EAGAIN) waited = 0;
   }
   if (fd >= 0) raw(SYS_close, fd);
+  if (found.si_code == SI_TKILL) found.si_code = SI_USER;  // as glibc
   if (r > 0 && info) *info = found;
   return (int)r;
 }
