@@ -128,6 +128,10 @@ void blocking_push(VThread* v) noexcept {
   sys::futex_wake(&pushed, 1);
 }
 
+unsigned blocking_threads_alive() noexcept {
+  LockGuard guard(lock);
+  return alive;
+}
 unsigned blocking_threads_started() noexcept { return started.load(std::memory_order_relaxed); }
 
 void blocking_after_fork() noexcept {

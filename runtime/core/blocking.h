@@ -18,6 +18,7 @@ void blocking_unclaim() noexcept;
 void blocking_push(VThread* v) noexcept;
 
 unsigned blocking_threads_started() noexcept;
+unsigned blocking_threads_alive() noexcept;
 void blocking_after_fork() noexcept;
 
 }  // namespace vt

@@ -25,7 +25,7 @@ namespace vt {
 namespace {
 
 std::atomic<Carrier*> carriers[kMaxCarriers];
-std::atomic<unsigned> count{0};
+std::atomic<unsigned> count{0}, objects{0};
 SpinLock start_lock{Rank::kRuntime};
 std::atomic<uint32_t> opened{0};  // futex for carrier_start: 0, then 1 or -errno
 
@@ -34,6 +34,7 @@ void* carrier_main(void* argument) noexcept {
   os_thread_prepare(c, "vtshim-carrier");
   int r = c->reactor.open();
   kick_accept();
+  if (r == 0) c->gone.store(0, std::memory_order_relaxed);
   opened.store(r < 0 ? (uint32_t)r : 1, std::memory_order_release);
   sys::futex_wake(&opened, 1);
   if (r == 0) c->run();
@@ -43,6 +44,7 @@ void* carrier_main(void* argument) noexcept {
 }  // namespace
 
 unsigned carrier_count() noexcept { return count.load(std::memory_order_acquire); }
+unsigned carrier_objects() noexcept { return objects.load(std::memory_order_acquire); }
 Carrier* carrier_at(unsigned index) noexcept { return carriers[index].load(std::memory_order_acquire); }
 
 unsigned carrier_target() noexcept {
@@ -71,6 +73,10 @@ Carrier* carrier_object(unsigned n) noexcept {
     c = new (p) Carrier;
   }
   c->index = n;
+  c->is_main = false;
+  __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
+  c->idle.store(0, std::memory_order_relaxed);
+  c->stuck.store(false, std::memory_order_relaxed);
   return c;
 }
 }  // namespace
@@ -84,12 +90,14 @@ int carrier_adopt(Carrier** adopted) noexcept {
   int r = c->reactor.open();
   if (r < 0) return r;
   c->is_main = true;
+  if (objects.load(std::memory_order_relaxed) == 0) objects.store(1, std::memory_order_release);
   os_thread_prepare(c, nullptr);
   kick_accept();
   *adopted = c;
-  count.store(1, std::memory_order_release);
   return 0;
 }
+
+void carrier_publish_adopted() noexcept { count.store(1, std::memory_order_release); }
 
 int carrier_start() noexcept {
   LockGuard guard(start_lock);
@@ -107,8 +115,64 @@ int carrier_start() noexcept {
     r = -r;
   }
   carriers[n].store(c, std::memory_order_release);
+  if (objects.load(std::memory_order_relaxed) <= n) objects.store(n + 1, std::memory_order_release);
   if (r == 0) count.store(n + 1, std::memory_order_release);
   return r;
+}
+
+namespace {
+/// Asks it to go, if it idles, and waits for its answer; takes the question back if something keeps it from answering soon.
+bool retire(Carrier* c) noexcept {
+  if (!c->idle.load(std::memory_order_relaxed)) return false;
+  constexpr uint64_t kPatience = 5'000'000;
+  c->quit.store(1, std::memory_order_seq_cst);
+  carrier_wake(c);
+  timespec deadline = sys::to_timespec(sys::now() + kPatience);
+  uint32_t asked;
+  while ((asked = c->quit.load(std::memory_order_acquire))) {  // pairs with the answer in run()
+    if (sys::futex_wait(&c->quit, asked, asked == 1 ? &deadline : nullptr) == -ETIMEDOUT && c->quit.compare_exchange_strong(asked, 0))
+      return false;
+  }
+  return c->gone.load(std::memory_order_acquire);
+}
+}  // namespace
+
+bool carrier_retire_last() noexcept {
+  LockGuard guard(start_lock);
+  unsigned n = count.load(std::memory_order_relaxed);
+  if (n < 2 || !retire(carrier_at(n - 1))) return false;
+  count.store(n - 1, std::memory_order_release);
+  return true;
+}
+
+bool carriers_retire_all() noexcept {
+  LockGuard guard(start_lock);
+  while (unsigned n = count.load(std::memory_order_relaxed)) {
+    Carrier* c = carrier_at(n - 1);
+    if (c->is_main) {
+      if (!__atomic_load_n(&c->running, __ATOMIC_RELAXED) || c->reactor.in_flight() || c->queue.size()) return false;
+      c->gone.store(1, std::memory_order_seq_cst);
+      c->reactor.close();
+    } else if (!retire(c)) {
+      return false;
+    }
+    count.store(n - 1, std::memory_order_release);
+  }
+  return true;
+}
+
+/// False: there is something to do. True: the ring is closed, and nobody uses this object any more but through `gone`.
+bool Carrier::leave() noexcept {
+  // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
+  gone.store(1, std::memory_order_seq_cst);
+  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || reactor.in_flight() || timers.next() != sys::kForever) {
+    gone.store(0, std::memory_order_relaxed);
+    return false;
+  }
+  while (wakers.load(std::memory_order_seq_cst)) sys::raw(SYS_sched_yield);  // one is about to write to our eventfd
+  reactor.close();
+  os_thread_leave(this);
+  return true;
 }
 
 void Carrier::run() noexcept {
@@ -120,10 +184,19 @@ void Carrier::run() noexcept {
       resume(this, v);
       continue;
     }
+    uint32_t question = 1;
+    if (quit.load(std::memory_order_acquire) && quit.compare_exchange_strong(question, 2)) {
+      bool leaves = leave();
+      quit.store(0, std::memory_order_release);  // the answer: from here on the object may be somebody else's
+      sys::futex_wake(&quit, 1);
+      if (leaves) return;
+      continue;
+    }
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
-    if (queue.size() || asked.load(std::memory_order_seq_cst) || __atomic_load_n(&mail, __ATOMIC_SEQ_CST)) {
+    if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
+        __atomic_load_n(&mail, __ATOMIC_SEQ_CST)) {
       idle.store(0, std::memory_order_relaxed);
       continue;
     }
@@ -135,7 +208,11 @@ void Carrier::run() noexcept {
 }
 
 void carrier_wake(Carrier* c) noexcept {
-  if (c->idle.exchange(0, std::memory_order_seq_cst)) c->reactor.wake();
+  if (c->idle.load(std::memory_order_seq_cst)) {
+    c->wakers.fetch_add(1, std::memory_order_seq_cst);  // its ring stays open till we have written
+    if (c->idle.exchange(0, std::memory_order_seq_cst)) c->reactor.wake();
+    c->wakers.fetch_sub(1, std::memory_order_release);
+  } else if (__builtin_expect(c->gone.load(std::memory_order_seq_cst), 0)) monitor_rescue();
 }
 
 void carrier_want_help() noexcept {
@@ -218,13 +295,14 @@ void carrier_kick(Carrier* c, Kick kind) noexcept {
 }
 
 void carriers_after_fork() noexcept {
-  unsigned n = count.load(std::memory_order_relaxed);
+  unsigned n = objects.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < n; ++i) {
     Carrier* c = carriers[i].load(std::memory_order_relaxed);
     c->reactor.abandon();
     new (c) Carrier;
   }
   count.store(0, std::memory_order_relaxed);
+  objects.store(0, std::memory_order_relaxed);
   start_lock.reset();
 }
 

@@ -44,6 +44,9 @@ struct alignas(64) Carrier {
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
+  std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
+  std::atomic<uint32_t> wakers{0}; // threads that are about to end its wait
+  std::atomic<uint32_t> gone{1};   // no OS thread runs it: not yet, or not any more
   TimerHeap timers;
   Reactor reactor;
   std::atomic<VThread*> eject{nullptr};  // the monitor wants it off this OS thread; core/eject.cpp
@@ -59,7 +62,9 @@ struct alignas(64) Carrier {
   pid_t os_tid = 0;
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
+  char* signal_stack = nullptr;
   uint64_t seen_switches = 0;      // the monitor's
+  uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
 
   // ---- counters, the owner's
@@ -69,18 +74,29 @@ struct alignas(64) Carrier {
 
   /// The OS thread's whole life.
   void run() noexcept;
+
+ private:
+  bool leave() noexcept;
 };
 
-/// Those that exist; never shrinks but by fork.
+/// Those that run; those with the highest indices leave when they have idled for long. The objects stay for ever.
 unsigned carrier_count() noexcept;
+/// How many objects there are: the ones that left may still be given work in a race, which the monitor rescues.
+unsigned carrier_objects() noexcept;
 Carrier* carrier_at(unsigned index) noexcept;
 /// How many run when none is stuck.
 unsigned carrier_target() noexcept;
 
 /// Starts the next one. 0 or -errno. @thread platform (malloc, glibc's pthread_create)
 int carrier_start() noexcept;
-/// The calling OS thread, the main one, becomes carrier 0; its loop is the caller's to set up. 0 or -errno.
+/// The calling OS thread, the main one, becomes carrier 0; its loop is the caller's to set up, before the others may see it. 0 or -errno.
 int carrier_adopt(Carrier** adopted) noexcept;
+void carrier_publish_adopted() noexcept;
+/// The one with the highest index leaves if it has nothing to do. @thread monitor
+bool carrier_retire_last() noexcept;
+/// All of them end, the main thread's last, which only gives up its ring. False, and nothing has changed, unless all have nothing to do.
+/// @thread monitor, with no virtual thread alive and none to come
+bool carriers_retire_all() noexcept;
 /// Ends an idle carrier's wait. @thread any @signal safe
 void carrier_wake(Carrier* c) noexcept;
 /// Gets an idle carrier to steal, or asks the monitor for another one. @thread any @signal safe

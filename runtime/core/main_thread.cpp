@@ -76,7 +76,9 @@ int main_join() noexcept {
   c->loop_fiber.low = loop_stack;
   c->loop_fiber.size = kLoopStack;
 #endif
-  c->running = m;
+  __atomic_store_n(&c->running, (VThread*)m, __ATOMIC_RELAXED);
+  c->gone.store(0, std::memory_order_relaxed);
+  carrier_publish_adopted();
   joined.store(m, std::memory_order_relaxed);
   return 0;
 }
@@ -191,6 +193,15 @@ void main_prepare_exit() noexcept {
 void main_notice_last() noexcept {
   // seq_cst: main stores the flag, then looks at the count; who ends stores the count, then looks at the flag
   if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, 1, nullptr);
+}
+
+void main_leave() noexcept {
+  MainThread* m = main_thread();
+  if (!m) return;
+  joined.store(nullptr, std::memory_order_relaxed);
+  // vt_self in main's area, which main itself may read just now: either answer is a thread that waits in the kernel.
+  ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
+  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_RELEASE);
 }
 
 void main_after_fork() noexcept {

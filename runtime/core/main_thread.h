@@ -56,6 +56,9 @@ void main_prepare_exit() noexcept;
 /// A virtual thread has ended and none is left: main may wait for that.
 void main_notice_last() noexcept;
 
+/// The runtime ends: main is a platform thread again. Its carrier has nothing to do, and main waits for nothing. @thread monitor
+void main_leave() noexcept;
+
 /// In a forked child: its only thread is a platform thread.
 void main_after_fork() noexcept;
 

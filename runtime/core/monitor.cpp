@@ -21,6 +21,10 @@ constexpr uint64_t kTick = 5'000'000;      // 5 ms: what runs longer without a s
 constexpr unsigned kQuietTicks = 40;       // with all carriers idle for so long, the monitor sleeps until one isn't
 constexpr uint64_t kHog = 4'000'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
+constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
+constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
+constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
+
 std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
 std::atomic<uint32_t> requested{0};  // carriers asked for
@@ -108,16 +112,28 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() && computes) eject_computing(c, v, to);
 }
 
+/// What a carrier that left was given in a race goes to carrier 0. True if there was something.
+bool rescue(Carrier* c, uint64_t now) noexcept {
+  if (c->timers.next() <= now) c->timers.expire(now, nullptr);
+  if (c->queue.size() && c->queue.move_all_to(carrier_at(0)->queue)) carrier_wake(carrier_at(0));
+  return c->timers.next() != sys::kForever;
+}
+
 /// True if every carrier idles.
 bool look_around() noexcept {
   bool quiet = true;
   uint64_t now = sys::now();
+  for (unsigned i = carrier_count(); i < carrier_objects(); ++i) quiet &= !rescue(carrier_at(i), now);
   for (unsigned i = 0; i < carrier_count(); ++i) {
     Carrier* c = carrier_at(i);
     if (c->idle.load(std::memory_order_relaxed)) {
       c->seen_switches = 0;
+      if (!c->idle_since) c->idle_since = now;
       continue;
     }
+    c->idle_since = 0;
+    // Main by itself: it waits in the kernel, or computes, and nobody needs its carrier.
+    if (c->is_main && live_threads() == 0 && c->queue.size() == 0) continue;
     quiet = false;
     uint64_t switches = c->switches.load(std::memory_order_relaxed);
     if (switches == c->seen_switches && __atomic_load_n(&c->running, __ATOMIC_RELAXED))
@@ -130,9 +146,19 @@ bool look_around() noexcept {
   return quiet;
 }
 
+/// A carrier beyond those that are wanted has idled for long: the last one leaves. True if there may be more of them later.
+bool thin_out(uint64_t now) noexcept {
+  unsigned n = carrier_count();
+  if (n <= carrier_target()) return false;
+  Carrier* last = carrier_at(n - 1);
+  if (last->idle_since && now - last->idle_since > kLinger) carrier_retire_last();
+  return carrier_count() > carrier_target();
+}
+
 void* run(void*) noexcept {
   os_thread_prepare(nullptr, "vtshim-monitor");
   unsigned quiet = 0;
+  uint64_t none_since = 0;  // since when there has been no virtual thread
   for (;;) {
     uint32_t seen = bell.load(std::memory_order_acquire);
     if (requested.exchange(0, std::memory_order_acquire) && carrier_count() < carrier_target()) {
@@ -141,15 +167,22 @@ void* run(void*) noexcept {
     }
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     quiet = look_around() ? quiet + 1 : 0;
+    uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && os_state(getpid()) == 'Z') exit(0);
+    none_since = live_threads() ? 0 : none_since ? none_since : now;
+    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed) && runtime_stop()) return nullptr;
+    bool surplus = thin_out(now);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
       asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
-      if (look_around() && !requested.load(std::memory_order_seq_cst)) sys::futex_wait(&bell, seen);
+      if (look_around() && !requested.load(std::memory_order_seq_cst)) {
+        timespec later = sys::to_timespec(now + kLongTick);
+        sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr);
+      }
       asleep.store(0, std::memory_order_relaxed);
-      quiet = 0;
+      if (live_threads()) quiet = 0;
       continue;
     }
-    timespec deadline = sys::to_timespec(sys::now() + kTick);
+    timespec deadline = sys::to_timespec(now + kTick);
     sys::futex_wait(&bell, seen, &deadline);
   }
 }
@@ -170,6 +203,8 @@ void monitor_notice() noexcept {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (asleep.load(std::memory_order_relaxed) && asleep.exchange(0, std::memory_order_relaxed)) ring_bell();
 }
+
+void monitor_rescue() noexcept { ring_bell(); }
 
 void monitor_request_carrier() noexcept {
   if (requested.exchange(1, std::memory_order_seq_cst) == 0) ring_bell();

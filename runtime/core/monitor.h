@@ -13,6 +13,8 @@ int monitor_start() noexcept;
 void monitor_notice() noexcept;
 /// Counts while anything runs; about one each 5 ms. @signal safe
 uint32_t monitor_ticks() noexcept;
+/// Something was given to a carrier that has left. @thread any @signal safe
+void monitor_rescue() noexcept;
 /// One more carrier, please. @thread any @signal safe
 void monitor_request_carrier() noexcept;
 /// The main thread has called pthread_exit: the process ends with its last thread.

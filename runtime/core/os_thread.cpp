@@ -21,6 +21,13 @@ constexpr size_t kSignalStack = 64 << 10;  // AT_MINSIGSTKSZ is some 11 KiB with
 constexpr size_t kMainSignalStack = 8 << 20;  // the program's handlers run there: as much as the main stack usually has
 
 uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
+
+void set_signal_stack(char* low, size_t size) noexcept {
+  stack_t s{};
+  s.ss_sp = low;
+  s.ss_size = size;
+  sys::raw(SYS_sigaltstack, &s, nullptr);
+}
 }  // namespace
 
 unsigned long synchronous_signals() noexcept {
@@ -69,12 +76,12 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
 #endif
   if (c->is_blocking) return;
   size_t size = is_main ? kMainSignalStack : kSignalStack;
+  static char* main_stack = nullptr;  // for good: main may leave and join again, in forked children too
+  if (is_main && main_stack) return set_signal_stack(main_stack, size);
   long stack = sys::raw(SYS_mmap, nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stack < 0 && stack > -4096) return;  // handlers then run on the interrupted stack
-  stack_t s{};
-  s.ss_sp = (void*)stack;
-  s.ss_size = size;
-  sys::raw(SYS_sigaltstack, &s, nullptr);
+  (is_main ? main_stack : c->signal_stack) = (char*)stack;
+  set_signal_stack((char*)stack, size);
 }
 
 void os_thread_leave(Carrier* c) noexcept {
@@ -82,6 +89,12 @@ void os_thread_leave(Carrier* c) noexcept {
     sys::mount_arch_prctl(c->own_tp);
     c->mounted = c->own_tp;
   }
+  if (c->is_blocking || !c->signal_stack) return;
+  stack_t off{};
+  off.ss_flags = SS_DISABLE;
+  sys::raw(SYS_sigaltstack, &off, nullptr);
+  sys::raw(SYS_munmap, c->signal_stack, kSignalStack);
+  c->signal_stack = nullptr;
 }
 
 }  // namespace vt

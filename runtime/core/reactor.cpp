@@ -63,9 +63,9 @@ int Reactor::open() noexcept {
 
 void Reactor::close() noexcept {
   VT_ASSERT(in_flight_ == 0);
-  io_uring_queue_exit(&ring_);
+  io_uring_queue_exit(&ring_);  // ends the wake-up read, too
   sys::raw(SYS_close, wake_fd_);
-  opened_ = false;
+  opened_ = wake_armed_ = false;
 }
 
 void Reactor::abandon() noexcept {

@@ -32,14 +32,19 @@ extern void* __dso_handle __attribute__((visibility("hidden")));
 namespace vt {
 
 LibcCalls libc_calls{};
+std::atomic<uint64_t> live{0};
 FastLocks fast_locks;
 
 namespace {
 
-enum class Phase : uint32_t { kUnbooted, kBooting, kNative, kReady, kRunning, kRefused };
+//   kReady      no carrier, ring or monitor        runtime_start(): kRunning, kRefused
+//   kRunning    they run                           the monitor: kStopping
+//   kStopping   the monitor looks whether they     itself: kReady, or kRunning again
+//               may end; creators wait
+enum class Phase : uint32_t { kUnbooted, kBooting, kNative, kReady, kStopping, kRunning, kRefused };
 std::atomic<Phase> phase{Phase::kUnbooted};
 SpinLock start_lock{Rank::kRuntime};
-std::atomic<uint64_t> live{0}, created{0};
+std::atomic<uint64_t> created{0};
 
 // ---------------------------------------------------------------- fork
 // Registered at boot, before any handler of the program: so `prepare` runs last and the others run first. The program's
@@ -181,8 +186,22 @@ bool active() noexcept {
   return p != Phase::kNative;
 }
 
+bool runtime_stop() noexcept {
+  if (!start_lock.try_lock()) return false;
+  bool stopped = false;
+  // seq_cst: we store the phase, then look at the count; who creates a thread counts it, then looks at the phase
+  phase.store(Phase::kStopping, std::memory_order_seq_cst);
+  if (live.load(std::memory_order_seq_cst) == 0 && blocking_threads_alive() == 0 && carriers_retire_all()) {
+    main_leave();
+    stopped = true;
+  }
+  phase.store(stopped ? Phase::kReady : Phase::kRunning, std::memory_order_seq_cst);
+  start_lock.unlock();
+  return stopped;
+}
+
 bool runtime_start() noexcept {
-  if (phase.load(std::memory_order_acquire) == Phase::kRunning) return true;
+  if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
   if (!active()) return false;
   RuntimeSection section;
   LockGuard guard(start_lock);
@@ -223,7 +242,7 @@ bool has_virtual_signals() noexcept {
 
 bool can_park() noexcept {
   VThread* v = current();
-  return v && !v->in_vfork && v->depth == 0;
+  return v && !v->in_vfork && v->depth == 0 && self_parks(v);
 }
 
 void vfork_enter() noexcept {

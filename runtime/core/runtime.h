@@ -9,6 +9,10 @@ namespace vt {
 /// threads are native from now on. @thread any in user context
 bool runtime_start() noexcept;
 
+/// The last virtual thread has ended long ago: everything that was started ends, but for the caller. False if something is still going
+/// on. @thread monitor, which ends after it
+bool runtime_stop() noexcept;
+
 /// No virtual thread has ever been in this process: a pthread_t can only be a platform thread's.
 bool phase_never_ran() noexcept;
 

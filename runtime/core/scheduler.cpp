@@ -44,7 +44,10 @@ uint64_t next_random(uint64_t& state) noexcept {  // splitmix64
   return z ^ (z >> 31);
 }
 
-Carrier* random_carrier(uint64_t& state) noexcept { return carrier_at((unsigned)(next_random(state) % carrier_count())); }
+Carrier* random_carrier(uint64_t& state) noexcept {
+  unsigned n = carrier_count();
+  return n ? carrier_at((unsigned)(next_random(state) % n)) : nullptr;
+}
 
 /// `v` takes the carrier; the jump follows.
 void take_over(Carrier* c, VThread* v) noexcept {
@@ -168,7 +171,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
       if (v->is_main) to = v->home;
       else if (v->pins) to = v->carrier;
       else if (to && to->is_main && v->off_main_until > monitor_ticks() && v->home) to = v->home;
-      else if (config.chaos && carrier_count()) to = random_carrier(here ? here->random : v->random);
+      else if (config.chaos) to = random_carrier(here ? here->random : v->random);
       return enqueue(v, to, here);
     }
     VT_CHECK(s == State::kRunning);  // else it's woken twice
@@ -177,9 +180,10 @@ void unpark(VThread* v, Carrier* here) noexcept {
 }
 
 void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept {
-  if (!to || !to->reactor.is_open()) to = carrier_at(0);
+  if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
   to->queue.push(v);  // seq_cst in there; pairs with the idle protocol in Carrier::run()
   if (to->idle.load(std::memory_order_seq_cst)) return carrier_wake(to);
+  if (__builtin_expect(to->gone.load(std::memory_order_seq_cst), 0)) return monitor_rescue();
   // Its carrier is busy. A parallel program gets another one at once; one with a GIL only when the monitor sees it wait.
   if (!lazy_stealing && (to != here || to->queue.size() > 1)) carrier_want_help();
   if (to->stuck.load(std::memory_order_relaxed)) carrier_want_help();

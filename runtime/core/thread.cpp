@@ -202,14 +202,21 @@ bool is_vthread(pthread_t thread) noexcept {
 }
 
 int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept {
-  if (!active() || stays_native(start) || !runtime_start()) return -libc_calls.pthread_create(thread, attr, start, arg);
+  if (!active() || stays_native(start)) return -libc_calls.pthread_create(thread, attr, start, arg);
+  count_thread(1);  // first of all: the runtime doesn't stop from here on
+  if (!runtime_start()) {
+    count_thread(-1);
+    return -libc_calls.pthread_create(thread, attr, start, arg);
+  }
   if (static_tls_is_behind()) static_tls_sync();
   RuntimeSection section;
   Wanted w = read_attr(attr);
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);
-  if (!v) return -EAGAIN;
+  if (!v) {
+    count_thread(-1);
+    return -EAGAIN;
+  }
   prepare(v, w, start, arg);
-  count_thread(1);
   *thread = v->handle();  // before it can run
   schedule_new(v, carrier_here());
   return 0;

@@ -88,4 +88,12 @@ inline VThread* current() noexcept {
   return s && s->is_virtual ? static_cast<VThread*>(s) : nullptr;
 }
 
+/// Virtual threads that haven't ended, main not counted.
+extern std::atomic<uint64_t> live;
+/// False for platform threads, and for main when there is nobody else to run meanwhile: those wait in the kernel.
+inline bool self_parks(const Self* s) noexcept {
+  if (!s || !s->is_virtual) return false;
+  return !static_cast<const VThread*>(s)->is_main || live.load(std::memory_order_seq_cst);
+}
+
 }  // namespace vt

@@ -75,12 +75,13 @@ void park_main(MainThread* m, WaitNode& n, ParkReason reason, Interrupt interrup
 }  // namespace
 
 WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timespec* deadline, Interrupt interrupt) noexcept {
-  if (!n.owner->is_virtual) return wait_platform(n, clock, deadline, interrupt != Interrupt::kNever);
+  if (!n.parks) return wait_platform(n, clock, deadline, interrupt != Interrupt::kNever);
   auto* v = static_cast<VThread*>(n.owner);
   if (deadline) {
     // Armed after the node was queued: if it fires at once it finds it; if the wake-up came first it finds nothing.
     n.timer.deadline = sys::to_monotonic(clock, *deadline);
     n.timer.fire = on_deadline;
+    if (v->home->gone.load(std::memory_order_relaxed)) v->home = carrier_at(0);  // left while we were on a blocking thread
     v->home->timers.arm(&n.timer);
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
@@ -91,7 +92,7 @@ WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timesp
 }
 
 void wake(WaitNode* n, Carrier* here) noexcept {
-  if (n->owner->is_virtual) return unpark(static_cast<VThread*>(n->owner), here);
+  if (n->parks) return unpark(static_cast<VThread*>(n->owner), here);
   n->woken.store(1, std::memory_order_release);  // the node may be gone from here: the address is only a key
   sys::futex_wake(&n->woken, 1);
 }

@@ -25,11 +25,12 @@ namespace vt {
 enum class WaitResult : uint32_t { kQueued, kWoken, kTimedOut, kInterrupted };
 
 struct WaitNode {
-  explicit WaitNode(Self* s) noexcept : owner(s) {}
+  explicit WaitNode(Self* s) noexcept : owner(s), parks(self_parks(s)) {}
   WaitNode(const WaitNode&) = delete;
   WaitNode& operator=(const WaitNode&) = delete;
 
   Self* owner;
+  bool parks;                                      // else it sleeps on `woken`, in the kernel
   WaitNode* next = nullptr;
   WaitNode* prev = nullptr;
   std::atomic<const void*> key{nullptr};           // changes only under the locks of both buckets (requeue)

@@ -23,6 +23,10 @@ constexpr uint32_t kWantsRead = 0, kWantsWrite = 1;
 
 std::atomic<uint32_t>& word(pthread_rwlock_t* l) noexcept { return *reinterpret_cast<std::atomic<uint32_t>*>(&l->__data.__readers); }
 
+/// Whose it is; others look only to see that it isn't theirs.
+int writer(pthread_rwlock_t* l) noexcept { return __atomic_load_n(&l->__data.__cur_writer, __ATOMIC_RELAXED); }
+void set_writer(pthread_rwlock_t* l, int tid) noexcept { __atomic_store_n(&l->__data.__cur_writer, tid, __ATOMIC_RELAXED); }
+
 bool prefers_writers(const pthread_rwlock_t* l) noexcept { return l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP; }
 
 /// May a reader enter a lock in state s? By default readers pass waiting writers, as in glibc.
@@ -40,7 +44,7 @@ bool try_write(pthread_rwlock_t* l) noexcept {
   uint32_t s = word(l).load(std::memory_order_relaxed);
   while (!(s & (kWriter | kReaders)))
     if (word(l).compare_exchange_weak(s, s | kWriter, std::memory_order_acquire, std::memory_order_relaxed)) {
-      l->__data.__cur_writer = own_tid();
+      set_writer(l, own_tid());
       return true;
     }
   return false;
@@ -109,7 +113,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
     wake_list(list);
     return -ETIMEDOUT;
   }
-  if (what == kWantsWrite) l->__data.__cur_writer = own_tid();
+  if (what == kWantsWrite) set_writer(l, own_tid());
   return 0;
 }
 
@@ -120,14 +124,14 @@ bool rwlock_is_foreign(const pthread_rwlock_t* l) noexcept { return l->__data.__
 int rwlock_read(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
   if (config.chaos) chaos_yield();
   if (try_read(l)) return 0;
-  if (l->__data.__cur_writer == own_tid()) return -EDEADLK;
+  if (writer(l) == own_tid()) return -EDEADLK;
   return wait(l, kWantsRead, clock, deadline);
 }
 
 int rwlock_write(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
   if (config.chaos) chaos_yield();
   if (try_write(l)) return 0;
-  if (l->__data.__cur_writer == own_tid()) return -EDEADLK;
+  if (writer(l) == own_tid()) return -EDEADLK;
   return wait(l, kWantsWrite, clock, deadline);
 }
 
@@ -136,7 +140,7 @@ int rwlock_try_write(pthread_rwlock_t* l) noexcept { return try_write(l) ? 0 : -
 
 int rwlock_unlock(pthread_rwlock_t* l) noexcept {
   uint32_t s = word(l).load(std::memory_order_relaxed), left;
-  if (s & kWriter) l->__data.__cur_writer = 0;
+  if (s & kWriter) set_writer(l, 0);
   do left = s & kWriter ? s & ~kWriter : s - 1;
   while (!word(l).compare_exchange_weak(s, left, std::memory_order_release, std::memory_order_relaxed));
   if (left != kQueued) return 0;  // nobody waits, or readers still hold it
