@@ -41,20 +41,24 @@ class RunQueue {
     uint32_t count = 0;
     {
       LockGuard guard(lock_);
-      uint32_t looked = size_.load(std::memory_order_relaxed), want = share(looked);
-      while (count < want && looked--) {
-        VThread* v = take();
-        v->next_run = nullptr;
-        if (v->stays()) {  // back to the end
-          (tail_ ? tail_->next_run : head_) = v;
-          tail_ = v;
-          size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      // Who stays isn't touched: the size must not fall even for a moment below what is left, or the owner goes to sleep on it.
+      uint32_t size = size_.load(std::memory_order_relaxed), want = share(size);
+      VThread* last = nullptr;
+      for (VThread** at = &head_; *at && count < want;) {
+        VThread* v = *at;
+        if (v->stays()) {
+          last = v;
+          at = &v->next_run;
           continue;
         }
+        *at = v->next_run;
+        if (tail_ == v) tail_ = last;
+        v->next_run = nullptr;
         *end = v;
         end = &v->next_run;
         ++count;
       }
+      size_.store(size - count, std::memory_order_relaxed);
     }
     while (moved) {
       VThread* v = moved;

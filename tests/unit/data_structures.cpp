@@ -88,12 +88,38 @@ TEST_CASE("a run queue is first in, first out; thieves take half; pinned threads
   CHECK(mine.size() == 4);
   for (int i = 1; i <= 5; ++i) CHECK(thief.pop() == &threads[(size_t)i]);
   CHECK(thief.pop() == nullptr);
+  CHECK(mine.pop() == &threads[0]);  // and keep their places
   for (int i = 6; i <= 8; ++i) CHECK(mine.pop() == &threads[(size_t)i]);
-  CHECK(mine.pop() == &threads[0]);
   for (auto& t : threads) mine.push(&t);
   CHECK(mine.move_all_to(thief) == 8);
   CHECK(mine.pop() == &threads[0]);
   CHECK(mine.size() == 0);
+}
+
+TEST_CASE("the size of a queue never falls below what stays in it while thieves look") {
+  // The owner goes to sleep when it sees 0 (idle protocol): a thread that was taken out and put back would be forgotten.
+  vt::RunQueue mine, thief;
+  vt::VThread pinned;
+  pinned.pins = 1;
+  mine.push(&pinned);
+  std::atomic<bool> stop{false};
+  std::atomic<int> zeros{0};
+  struct Watch {
+    vt::RunQueue* queue;
+    std::atomic<bool>* stop;
+    std::atomic<int>* zeros;
+  } watch{&mine, &stop, &zeros};
+  auto look = [](void* p) -> void* {
+    auto* w = static_cast<Watch*>(p);
+    while (!w->stop->load()) *w->zeros += w->queue->size() == 0;
+    return nullptr;
+  };
+  pthread_t watcher;
+  REQUIRE(pthread_create(&watcher, nullptr, look, &watch) == 0);
+  for (int i = 0; i < 100000; ++i) CHECK(mine.move_all_to(thief) + mine.steal_into(thief) == 0);
+  stop = true;
+  pthread_join(watcher, nullptr);
+  CHECK(zeros == 0);
 }
 
 TEST_CASE("a bucket keeps the order per key") {
