@@ -51,7 +51,7 @@ def search(source, macros, bug, where):
     liveness = "LIVENESS" in macros
     gcc = ["gcc", "-O0" if bug else "-O1", "-w", f"-DMEMLIM={MEMORY}"] + (["-DNFAIR=3"] if liveness else ["-DSAFETY"])
     run(gcc + ["-o", "pan", "pan.c"], where)
-    text = run(["./pan", f"-m{BUG_DEPTH if bug else DEPTH}"] + (["-a", "-f"] if liveness else []), where)
+    text = run(["./pan", f"-m{BUG_DEPTH if bug and not liveness else DEPTH}"] + (["-a", "-f"] if liveness else []), where)
     states = re.search(r"(\d+) states, stored", text)
     report = re.search(r"^pan:\d+: (" + "|".join(KINDS) + ")", text, re.M)
     cut = "Search not completed" in text or ("max search depth too small" in text and not bug)

@@ -295,7 +295,8 @@ inline broadcast() {
         atomic { !bucket_lock[1] -> bucket_lock[1] = _pid + 1 }  /* try_lock; or it fails: the other branches */
 #endif
         key[n] = Mutex;
-        atomic { assert(HELD(Cond) && HELD(Mutex)); dequeued[n]--; in[n] = Mutex; result[n] = Queued }
+        /* Nobody else may be in that list now. */
+        atomic { assert(HELD(Cond) && (HELD(Mutex) || !bucket_lock[BUCKET(Mutex)])); dequeued[n]--; in[n] = Mutex; result[n] = Queued }
 #if !defined(SAME_BUCKET) && !defined(ONE_LOCK)
         bucket_lock[1] = 0
 #endif
