@@ -10,6 +10,7 @@
  * Left out: how many ticks "quiet" takes (the model's monitor may sleep at any), several spinners, fork, more than one deadline.
  *
  * config RING: one carrier; a waker, mail, a timer armed from elsewhere, finished I/O
+ * config RING QUIET_REAP: a carrier that finds work for itself while it reaps doesn't write its own eventfd, as at 4f02b38, but stores idle = 0
  * config HELP: two carriers that steal, two wakers, one thread is pinned
  * config MONITOR: a thread that spins for the one behind it, and the monitor; nobody steals
  * bug RING WEAK_IDLE (assertion): idle = 1 with release order only: it's still in the store buffer when the size is read
@@ -142,6 +143,11 @@ inline move_to(from, to, n) {
   fi
 }
 
+/* A relaxed store: into the store buffer. */
+inline not_idle(c) {
+  atomic { !buffered[c] -> buffered[c] = true; buffer[c] = false }
+}
+
 #ifdef RING
 /* Reactor::reap(): the wake-up's read, and finished operations, whose owners are queued here. While wait() reaps, idle is still 1. */
 inline reap(c) {
@@ -149,7 +155,11 @@ inline reap(c) {
   do
   :: atomic { finished[c] && !locked[c] -> finished[c]--; queue[c]!Plain; size[c]++; to_run++ }
      if
+#ifdef QUIET_REAP
+     :: (buffered[c] -> buffer[c] : idle[c]) -> not_idle(c)
+#else
      :: (buffered[c] -> buffer[c] : idle[c]) -> drain(c); carrier_wake(c)
+#endif
      :: else
      fi
   :: atomic { finished[c] == 0 -> break }
@@ -157,10 +167,6 @@ inline reap(c) {
 }
 #endif
 
-/* A relaxed store: into the store buffer. */
-inline not_idle(c) {
-  atomic { !buffered[c] -> buffered[c] = true; buffer[c] = false }
-}
 inline monitor_notice(c) {
 #ifdef MONITOR
 #ifndef NO_FENCE

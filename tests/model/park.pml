@@ -19,7 +19,7 @@
 #define ROUNDS 2  /* parks and yields of each */
 #endif
 #define NC 2      /* carriers */
-#define LOOP NV     /* the carrier's own context */
+#define LOOP NV   /* the carrier's own context */
 
 mtype = { kFree, kRunnable, kRunning, kNotified, kParked };  /* core/vthread.h */
 mtype = { NoCommit, Park, Yield, Exit };                     /* Commit in core/carrier.h */
@@ -28,8 +28,8 @@ mtype state[NV] = kRunnable;
 bool saved[NV] = true;      /* VThread::context holds its registers; true for make_fcontext's */
 bool loop_saved[NC];        /* Carrier::loop_context */
 byte cpu[NC] = LOOP;        /* whose code the carrier executes */
-byte carrier[NV];  /* VThread::carrier */
-byte leaver[NC];             /* Carrier::left; `save` is its context */
+byte carrier[NV];           /* VThread::carrier */
+byte leaver[NC];            /* Carrier::left; `save` is its context */
 mtype commit[NC] = NoCommit;
 chan queue[NC] = [NV] of { byte };  /* under the queue's lock each push and pop is one step */
 bool queued[NV];
