@@ -430,7 +430,7 @@ init {
 #endif
 #ifdef MONITOR
     to_run = 2;
-    run Waker(Spinner, 0); run Requester(); run Requester();
+    run Waker(Spinner, 0); run Requester();
     run Monitor()
 #endif
   }

@@ -11,7 +11,7 @@
  *
  * config NW=2 ROUNDS=2: two waiters that come back
  * config NW=3 ROUNDS=1: three
- * config NW=2 ROUNDS=2 SAME_BUCKET: the condition variable and the mutex have the same bucket
+ * config NW=2 ROUNDS=1 SAME_BUCKET: the condition variable and the mutex have the same bucket
  * config NW=2 ROUNDS=1 DESTROY: the condition variable is destroyed as soon as its waiters have been woken, as POSIX allows
  * bug UNLOCKED_KEY (assertion): take_out() doesn't look at the key again once it has the bucket's lock
  * bug BLIND_TAKE_OUT (assertion): nor whether the node is still queued
