@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The unit tests under each sanitizer, then every behaviour test, four ways: native, under the shim, with one carrier, in
-chaos mode. Native must pass first.
+"""The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
+shim, with one carrier, in chaos mode. Native must pass first.
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
+from model import run as models
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB = os.path.join(TOP, "build", "libvtshim.so")
 SEED = os.environ.get("VTSHIM_TEST_SEED", "1")
@@ -105,6 +106,7 @@ def main():
     for name, sanitizer in SANITIZERS.items():
         if pattern in "unit." + name:
             report(run_unit(name, sanitizer))
+    models.check_all(pattern, report)
     with tempfile.TemporaryDirectory(prefix="vtshim-tests-") as out:
         for jobs, some in ((JOBS, [t for t in tests if not t[0].startswith(ALONE)]), (1, [t for t in tests if t[0].startswith(ALONE)])):
             with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
