@@ -23,6 +23,8 @@ uint64_t deadline_of(const timespec* timeout) noexcept {
   return timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : kForever;
 }
 
+bool valid(const timespec* timeout) noexcept { return !timeout || (sys::valid(*timeout) && timeout->tv_sec >= 0); }
+
 /// Waits until one of the descriptors may be ready, or `deadline`. False: no memory. @parks
 bool wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
   if (config.chaos) chaos_yield();
@@ -52,7 +54,7 @@ void sleep_till(uint64_t deadline) noexcept { sleep_until(CLOCK_MONOTONIC, sys::
 }  // namespace
 
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
-  if (timeout && !sys::valid(*timeout)) return -EINVAL;
+  if (!valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   for (;;) {
     timespec none{};
@@ -68,7 +70,7 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
 }
 
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
-  if (count < 0 || (timeout && (!sys::valid(*timeout) || timeout->tv_sec < 0))) return -EINVAL;
+  if (count < 0 || !valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;
   uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
@@ -114,6 +116,7 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
 }
 
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
+  if (!valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   pollfd one{epfd, POLLIN, 0};
   for (;;) {
