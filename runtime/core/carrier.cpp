@@ -198,6 +198,7 @@ void Carrier::run() noexcept {
     if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
         __atomic_load_n(&mail, __ATOMIC_SEQ_CST)) {
       idle.store(0, std::memory_order_relaxed);
+      monitor_notice();  // it may have seen us idle, and sleep
       continue;
     }
     reactor.wait(timers.next(), this);

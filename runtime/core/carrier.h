@@ -64,6 +64,7 @@ struct alignas(64) Carrier {
   pthread_t native{};
   char* signal_stack = nullptr;
   uint64_t seen_switches = 0;      // the monitor's
+  uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
 
@@ -71,6 +72,7 @@ struct alignas(64) Carrier {
   uint64_t parks[(int)ParkReason::kCount] = {};
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0;
   uint64_t random = 0;
+  uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.
   void run() noexcept;

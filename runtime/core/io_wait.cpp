@@ -13,7 +13,7 @@ void unmail(IoWait* w) noexcept {
   if (!w->mailed) return;
   for (IoWait** p = &w->home->mail; *p; p = &(*p)->next_mail)
     if (*p == w) {
-      *p = w->next_mail;
+      __atomic_store_n(p, w->next_mail, __ATOMIC_RELAXED);
       break;
     }
   w->mailed = false;
@@ -25,8 +25,7 @@ void on_complete(IoOp* op, int result, Carrier* here) noexcept {
   e->result = result;
   e->pending = false;
   if (--w->pending == 0) {
-    if (w->mailed) unmail(w);
-    unpark(w->owner, here);
+    unpark(w->owner, here);  // who looks for mail itself, when no timer can send any more
   } else if (!w->cancelled) {
     w->cancel_rest();
   }
@@ -83,19 +82,18 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
   }
   park(reason);
   if (m) m->waits_for = nullptr;
-  if (deadline != sys::kForever) TimerHeap::disarm(&timer);
+  if (deadline != sys::kForever) {
+    TimerHeap::disarm(&timer);
+    if (timed_out) unmail(this);
+  }
 }
 
 void cancel_mailed(Carrier* c) noexcept {
-  for (;;) {
-    IoWait* w;
-    {
-      LockGuard guard(c->mail_lock);
-      w = c->mail;
-      if (!w) return;
-      c->mail = w->next_mail;
-      w->mailed = false;
-    }
+  // Under the lock to the end: the owner of a wait takes it back under it, and only then may return from the wait.
+  LockGuard guard(c->mail_lock);
+  while (IoWait* w = c->mail) {
+    __atomic_store_n(&c->mail, w->next_mail, __ATOMIC_RELAXED);
+    w->mailed = false;
     w->cancel_rest();
   }
 }

@@ -112,9 +112,7 @@ void main_interrupt(Carrier* c) noexcept {
 
 void run_deferred(Self* s) noexcept {
   bool jump = false;
-  while (s->deferred_count) {
-    s->deferred_count = (uint8_t)(s->deferred_count - 1);
-    void* what = s->deferred[s->deferred_count];
+  while (void* what = s->pop_deferred()) {
     if (what == Self::kJump) {
       jump = true;
       continue;
@@ -146,14 +144,14 @@ extern "C" [[noreturn]] void vt_main_ended() {
   waits_for_last.store(true, std::memory_order_seq_cst);
   {
     RuntimeSection section;
-    WaitNode node(m);
+    WaitNode node(m, ParkReason::kJoin);
     Bucket& b = bucket_of(&waits_for_last);
     bool wait = false;
     {
       LockGuard guard(b.lock);
       if (live_threads()) wait = true, b.push_back(&node, &waits_for_last);
     }
-    if (wait) wait_on(node, ParkReason::kJoin, CLOCK_MONOTONIC, nullptr);
+    if (wait) wait_on(node, CLOCK_MONOTONIC, nullptr);
   }
   exit(0);
 }
@@ -192,7 +190,7 @@ void main_prepare_exit() noexcept {
 
 void main_notice_last() noexcept {
   // seq_cst: main stores the flag, then looks at the count; who ends stores the count, then looks at the flag
-  if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, 1, nullptr);
+  if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, ParkReason::kJoin, 1, nullptr);
 }
 
 void main_leave() noexcept {

@@ -140,6 +140,9 @@ bool look_around() noexcept {
       look_at_stuck(c, now);
     else
       c->stuck.store(false, std::memory_order_relaxed);
+    // Threads have waited in its queue for a tick at least: another carrier tries whether it can help, however little that was worth before.
+    c->queued_ticks = c->queue.size() ? c->queued_ticks + 1 : 0;
+    if (c->queued_ticks >= 2) carrier_want_help();
     if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
     c->seen_switches = switches;
   }

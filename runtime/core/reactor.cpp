@@ -144,6 +144,7 @@ bool Reactor::reap(Carrier* here) noexcept {
 
 void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   arm_wake();
+  if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
   if (has_unsubmitted()) ++submissions;
   io_uring_cqe* cqe;
   if (deadline == sys::kForever) {

@@ -239,7 +239,7 @@ void thread_note_end(VThread* v, Carrier* here) noexcept {
     LockGuard guard(b.lock);
     v->done = 1;
     detached = v->detached;
-    joiner = b.first(&v->done);
+    joiner = b.first(&v->done, ParkReason::kJoin);
     if (joiner) b.remove(joiner, WaitResult::kWoken);
   }
   if (detached) release(v);
@@ -259,7 +259,7 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kJoin);
   Bucket& b = bucket_of(&v->done);
   {
     LockGuard guard(b.lock);
@@ -268,7 +268,7 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
     if (!v->done) b.push_back(&node, &v->done);
   }
   if (node.key.load(std::memory_order_relaxed)) {
-    WaitResult r = wait_on(node, ParkReason::kJoin, clock, deadline);
+    WaitResult r = wait_on(node, clock, deadline);
     if (r == WaitResult::kTimedOut) {
       LockGuard guard(b.lock);
       if (!v->done) {
