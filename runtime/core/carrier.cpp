@@ -1,6 +1,7 @@
 #include "core/carrier.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -18,6 +19,7 @@
 #include "core/scheduler.h"
 #include "core/io_wait.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 
@@ -141,6 +143,7 @@ bool carrier_retire_last() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
   if (n < 2 || !retire(carrier_at(n - 1))) return false;
+  carrier_at(n - 1)->view.close();
   count.store(n - 1, std::memory_order_release);
   return true;
 }
@@ -156,9 +159,33 @@ bool carriers_retire_all() noexcept {
     } else if (!retire(c)) {
       return false;
     }
+    c->view.close();
     count.store(n - 1, std::memory_order_release);
   }
   return true;
+}
+
+long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept {
+  if (fd < 0) {
+    char path[64];
+    auto format = [](char* out, size_t room, const char* f, ...) noexcept {
+      va_list args;
+      va_start(args, f);
+      format_into(out, room, f, args);
+      va_end(args);
+    };
+    format(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    fd = sys::move_up((int)sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC));
+    if (fd < 0) return fd;
+  }
+  return sys::raw(SYS_pread64, fd, text, size, 0);
+}
+
+void OsThreadView::close() noexcept {
+  for (int* fd : {&stat, &call}) {
+    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    *fd = -1;
+  }
 }
 
 /// False: there is something to do. True: the ring is closed, and nobody uses this object any more but through `gone`.
@@ -300,6 +327,7 @@ void carriers_after_fork() noexcept {
   for (unsigned i = 0; i < n; ++i) {
     Carrier* c = carriers[i].load(std::memory_order_relaxed);
     c->reactor.abandon();
+    c->view.close();
     new (c) Carrier;
   }
   count.store(0, std::memory_order_relaxed);

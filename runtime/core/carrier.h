@@ -22,6 +22,14 @@ enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlo
 
 struct IoWait;
 
+/// What /proc tells of an OS thread; its files stay open once they were needed. @thread monitor
+struct OsThreadView {
+  int stat = -1, call = -1;
+  /// Reads /proc/self/task/TID/`name`. Bytes read, or <= 0.
+  long read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept;
+  void close() noexcept;
+};
+
 struct alignas(64) Carrier {
   // ---- hot, the owner's
   VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
@@ -63,6 +71,7 @@ struct alignas(64) Carrier {
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   char* signal_stack = nullptr;
+  OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
