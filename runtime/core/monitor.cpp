@@ -17,9 +17,9 @@
 namespace vt {
 namespace {
 
-constexpr uint64_t kTick = 5'000'000;      // 5 ms: what runs longer without a switch counts as stuck; also CPython's switch interval
-constexpr unsigned kQuietTicks = 40;       // with all carriers idle for so long, the monitor sleeps until one isn't
-constexpr uint64_t kHog = 4'000'000;       // ns of CPU time without a switch: the carrier computes for one thread
+constexpr uint64_t kTick = 2'000'000;      // ns; what has run for a tick without a switch is looked at, so nothing stalls for more than two
+constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't
+constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends

@@ -225,7 +225,7 @@ void leave_for_ever() noexcept {
 }
 
 void eject(VThread* v, Carrier* to) noexcept {
-  constexpr uint32_t kTicksOff = 20;
+  constexpr uint32_t kTicksOff = 50;
   ++v->carrier->ejects;
   if (!to) return leave(v, Commit::kToBlocking);
   v->off_main_until = monitor_ticks() + kTicksOff;
