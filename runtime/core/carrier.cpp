@@ -11,6 +11,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "core/cancel.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
 #include "core/monitor.h"
@@ -192,7 +193,7 @@ void OsThreadView::close() noexcept {
 bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
-  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || reactor.in_flight() || timers.next() != sys::kForever) {
+  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() || timers.next() != sys::kForever) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -205,6 +206,7 @@ bool Carrier::leave() noexcept {
 void Carrier::run() noexcept {
   for (;;) {
     if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
+    if (__atomic_load_n(&requests, __ATOMIC_RELAXED)) cancel_attend(this);
     if (is_main) signals_attend(this);
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
@@ -223,7 +225,7 @@ void Carrier::run() noexcept {
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
     if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
-        __atomic_load_n(&mail, __ATOMIC_SEQ_CST)) {
+        __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST)) {
       idle.store(0, std::memory_order_relaxed);
       monitor_notice();  // it may have seen us idle, and sleep
       continue;
@@ -277,13 +279,14 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
   if (!v || v->depth || v->in_vfork || c->in_handler) return;
   ++c->kicks;
-  if (kind == Kick::kEndCall) return v->is_main ? end_call(static_cast<ucontext_t*>(context)) : void();
+  if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
   if (kind == Kick::kBlocked) {
     eject_restart_call(c, context);
     c->reactor.cancel_all();
   }
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
+  if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
   if (c->reactor.has_unsubmitted()) c->reactor.poll(c);
 }

@@ -65,6 +65,7 @@ struct alignas(64) Carrier {
   } eject_call{};                        // the system call that it is in
   SpinLock mail_lock{Rank::kMailbox};
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
+  VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)
 
   uint32_t index = 0;
   pid_t os_tid = 0;
@@ -120,7 +121,7 @@ void kick_accept() noexcept;
 enum class Kick : uint8_t {
   kReap,     // it computes: takes in its finished I/O
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
-  kEndCall,  // main blocks there: its call ends with EINTR
+  kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;

@@ -86,7 +86,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   char state = os_state(c);
   bool computes = state == 'R';
   if (computes && cpu_time(c->os_tid) - c->seen_cpu < kHog) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
-  bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED);
+  bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED) || __atomic_load_n(&c->requests, __ATOMIC_RELAXED);
   // Stuck even with nothing that waits for it: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
   if (c->queue.size() == 0 && !io) return;

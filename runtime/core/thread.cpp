@@ -164,6 +164,10 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->signal_mask = w.has_mask ? w.mask : inherited_mask();
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
+  v->cancel_requested.store(false, std::memory_order_relaxed);
+  v->cancel_disabled.store(false, std::memory_order_relaxed);
+  v->cancel_async.store(false, std::memory_order_relaxed);
+  v->wait_key.store(nullptr, std::memory_order_relaxed);
   v->pins = 0;
   v->in_vfork = 0;
   v->random = 0;
@@ -260,6 +264,7 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
   WaitNode node(section.self_ptr(), ParkReason::kJoin);
+  node.cancellable = true;
   Bucket& b = bucket_of(&v->done);
   {
     LockGuard guard(b.lock);
@@ -269,11 +274,11 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   }
   if (node.key.load(std::memory_order_relaxed)) {
     WaitResult r = wait_on(node, clock, deadline);
-    if (r == WaitResult::kTimedOut) {
+    if (r != WaitResult::kWoken) {
       LockGuard guard(b.lock);
       if (!v->done) {
         v->joining = false;
-        return -ETIMEDOUT;
+        return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
       }
     }
   }
@@ -316,7 +321,6 @@ void thread_set_result(void* value) noexcept {
   if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
   v->result = value;
   v->result_set = true;
-  if (v->is_main) main_prepare_exit();
 }
 
 void thread_platform_exits() noexcept {
