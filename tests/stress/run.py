@@ -10,6 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 CARRIERS = (4, 2, 8, 1)
 SHORT_SEEDS, SHORT_SECONDS = 4, 4
+LIB = os.path.join(TOP, "build", "libvtshim.so")
 PATIENCE = 60  # s in which each kind of race must advance
 
 
@@ -34,12 +35,12 @@ def once(exe, seed, lib, bounds, limit):
     """One run: checked wake-ups by kind of race. Seed 0 is native."""
     argv = [exe, "--seed", str(seed), "--patience", str(PATIENCE), *bounds]
     env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("VTSHIM_")} | settings(seed, lib)
-    again = " ".join(f"{k}={v}" for k, v in settings(seed, lib).items()) + " " + " ".join(["RACES", *argv[1:]])
+    again = f"scripts/races --seed {seed} --total {bounds[1]}" + ("" if lib == LIB else f" --lib {lib}")
     try:
         r = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit)
     except subprocess.TimeoutExpired as e:
         raise Failed(f"seed {seed} hung for {limit:.0f} s\n{(e.stdout or b'').decode()}\nagain: {again}") from None
-    found = {kind: int(n) for kind, n in re.findall(r"([a-z-]+) (\d+) ", r.stdout)}
+    found = {kind: int(n) for kind, n in re.findall(r"([a-z-]+) (\d+) ", r.stdout)}  # not the last, "dropped"
     if r.returncode or not found:
         raise Failed(f"seed {seed}: exit {r.returncode}\n{r.stdout}\nagain: {again}")
     return found
@@ -49,7 +50,6 @@ def check_all(pattern, report):
     """The short form, as run_tests.py's results."""
     if pattern not in "stress/races":
         return
-    lib = os.path.join(TOP, "build", "libvtshim.so")
     first = int(os.environ.get("VTSHIM_TEST_SEED", "1"))
     with tempfile.TemporaryDirectory(prefix="vtshim-races-") as where:
         try:
@@ -59,7 +59,7 @@ def check_all(pattern, report):
         for seed in (0, *range(first, first + SHORT_SEEDS)):
             name = f"stress/races.seed-{seed}" if seed else "stress/races.native"
             try:
-                found = once(exe, seed, lib, ["--seconds", str(SHORT_SECONDS if seed else 2)], 4 * PATIENCE)
+                found = once(exe, seed, LIB, ["--total", "2000000", "--seconds", str(SHORT_SECONDS if seed else 2)], 4 * PATIENCE)
                 report([("ok", f"{name} ({sum(found.values())} wake-ups)", b"")])
             except Failed as e:
                 report([("FAIL", name, str(e).encode())])
@@ -71,7 +71,7 @@ def main():
     p.add_argument("--seeds", type=int, default=20, help="how many seeds (default 20)")
     p.add_argument("--seed", type=int, help="this seed only")
     p.add_argument("--only", metavar="KIND", help="this kind of race only (see the counts that are printed)")
-    p.add_argument("--lib", default=os.path.join(TOP, "build", "libvtshim.so"), metavar="FILE", help="the library to preload")
+    p.add_argument("--lib", default=LIB, metavar="FILE", help="the library to preload")
     args = p.parse_args()
     seeds = [args.seed] if args.seed is not None else range(1, args.seeds + 1)
     sums, failed = {}, 0
