@@ -37,6 +37,8 @@ TARGETS = {
     "py_queue_main_cost": 1.15,
     "py_event_main_cost": 1.15,
     "sem_main_cost": 1.15,
+    "py_gil_total": 0.97,
+    "py_gil_share": 0.10,
     "sem_pingpong": 0.9,
     "sem_pingpong_1core": 0.9,
     "cond_pingpong": 0.9,
@@ -203,6 +205,8 @@ BENCHMARKS = [
     Benchmark("py_queue_main_cost", "x", "bound", "Queues, the same", simple("py_queue_pingpong.py", "--compare")),
     Benchmark("py_event_main_cost", "x", "bound", "Events, the same", simple("py_event_pingpong.py", "--compare")),
     Benchmark("sem_main_cost", "x", "bound", "C: semaphores, the same", simple("sem_pingpong", "--compare", "yes")),
+    Benchmark("py_gil_total", "turns/s", "higher", "Python: four threads compute under the GIL, what they do together", simple("py_gil.py")),
+    Benchmark("py_gil_share", "", "bound", "the same: how far from a fair share the worst of them is", simple("py_gil.py", "--share")),
     Benchmark("sem_pingpong", "us", "lower", "C: to and fro through two semaphores, two workers", simple("sem_pingpong"), US),
     Benchmark("sem_pingpong_1core", "us", "lower", "the same, all on one core", simple("sem_pingpong", cpus=SERVER_CPU), US),
     Benchmark("cond_pingpong", "us", "lower", "C: to and fro through condition variables", simple("cond_pingpong"), US),
@@ -297,6 +301,9 @@ def report(result: dict, contenders: list[Contender]) -> None:
         if "p99_us" in extra:
             print(f"    {c.name}: p50 {extra['p50_us']:,.0f} us, p99 {extra['p99_us']:,.0f} us, server's CPU "
                   f"{extra['server_us_per_request']:.2f} us a request")
+        if "share_0" in extra:
+            shares = ", ".join(f"{value:.2f}" for key, value in extra.items() if key.startswith("share_"))
+            print(f"    {c.name}: shares {shares}; {extra['turns_per_cpu_s'] / 1e6:.1f} million turns a second of CPU time")
         if "rss_bytes_per_thread" in extra:
             print(f"    {c.name}: resident {extra['rss_bytes_per_thread'] / 1024:.1f} KiB a thread, {extra['threads']:.0f} threads")
         if result["load_limited"][c.name]:
