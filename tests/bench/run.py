@@ -48,6 +48,12 @@ TARGETS = {
     "echo_64_unpinned": 0.9,
     "echo_1000_unpinned": 0.9,
     "py_echo_64": 0.9,
+    "py_asyncio_64": 0.97,
+    "py_asyncio_thread_64": 0.97,
+    "py_uvloop_64": 0.97,
+    "py_uvloop_thread_64": 0.97,
+    "py_trio_64": 0.97,
+    "py_trio_thread_64": 0.97,
     "spawn_join": 5.0,
     "spawn_join_batch100": 5.0,
     "mem_blocked": 0.9,
@@ -62,6 +68,10 @@ TARGETS = {
 
 class BenchmarkFailed(Exception):
     """A program of a benchmark failed, hung, or printed no figure."""
+
+
+class NotHere(Exception):
+    """A benchmark needs what isn't installed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,14 +167,18 @@ def memory(context: Context, contender: Contender) -> dict[str, float]:
                   limit_s(context))
 
 
-def echo(server_name: str, connections: int, pinned: bool):
+def echo(server_name: str, connections: int, pinned: bool, *arguments: str):
     def run(context: Context, contender: Contender) -> dict[str, float]:
         path = os.path.join(HERE, server_name) if server_name.endswith(".py") else context.program(server_name)
-        server = start([context.python, path] if server_name.endswith(".py") else [path], contender.env,
-                       SERVER_CPU if pinned else None)
+        argv = [context.python, path] if server_name.endswith(".py") else [path]
+        server = start([*argv, *arguments], contender.env, SERVER_CPU if pinned else None)
         try:
             ready, _, _ = select.select([server.stdout], [], [], 30)
             line = server.stdout.readline().split() if ready else []
+            if ready and not line:
+                server.wait(10)
+            if not line and server.poll() == 77:
+                raise NotHere(f"{' '.join(arguments)} isn't installed for {context.python}")
             if len(line) != 2 or line[0] != "port":
                 raise BenchmarkFailed(f"{server_name} didn't start: {stop(server)[-300:].strip()}")
             argv = [context.program("echo_load"), "--port", line[1], "--connections", str(connections), "--pid",
@@ -216,6 +230,14 @@ BENCHMARKS = [
     Benchmark("echo_64_unpinned", "req/s", "higher", "64, server and load on any core", echo("echo_server", 64, False)),
     Benchmark("echo_1000_unpinned", "req/s", "higher", "1,000, server and load on any core", echo("echo_server", 1000, False)),
     Benchmark("py_echo_64", "req/s", "higher", "Python: a thread per connection, 64 of them, any core", echo("py_echo.py", 64, False)),
+    Benchmark("py_asyncio_64", "req/s", "higher", "asyncio, a server in main, 64 connections", echo("py_event_loop.py", 64, False)),
+    Benchmark("py_asyncio_thread_64", "req/s", "higher", "the same in a thread beside 50 others", echo("py_event_loop.py", 64, False, "--thread")),
+    Benchmark("py_uvloop_64", "req/s", "higher", "uvloop", echo("py_event_loop.py", 64, False, "--loop", "uvloop")),
+    Benchmark("py_uvloop_thread_64", "req/s", "higher", "uvloop in a thread beside 50 others",
+              echo("py_event_loop.py", 64, False, "--loop", "uvloop", "--thread")),
+    Benchmark("py_trio_64", "req/s", "higher", "trio", echo("py_event_loop.py", 64, False, "--loop", "trio")),
+    Benchmark("py_trio_thread_64", "req/s", "higher", "trio in a thread beside 50 others",
+              echo("py_event_loop.py", 64, False, "--loop", "trio", "--thread")),
     Benchmark("spawn_join", "us", "lower", "C: create and join, one at a time, from main", simple("spawn_join"), US),
     Benchmark("spawn_join_batch100", "us", "lower", "C: 100 created, then joined, a thread", simple("spawn_join", "--batch", "100"), US),
     Benchmark("spawn_join_worker", "us", "lower", "C: create and join one at a time, from a worker (no target)",
@@ -411,9 +433,12 @@ def main() -> int:
     for benchmark in chosen(args.only):
         try:
             result = measure(benchmark, contenders, context, args.rounds)
+        except NotHere as e:
+            print(f"{benchmark.name:22}  skipped: {e}", flush=True)
+            continue
         except BenchmarkFailed as e:
             failures[benchmark.name] = str(e)
-            print(f"{benchmark.name:20}  FAILED  {e}", flush=True)
+            print(f"{benchmark.name:22}  FAILED  {e}", flush=True)
             continue
         results.append(result)
         report(result, contenders)
