@@ -23,6 +23,20 @@ class RunQueue {
     LockGuard guard(lock_);
     return take();
   }
+  /// The first that can run nowhere else, for a carrier that is reserved.
+  VThread* pop_staying() noexcept {
+    if (size_.load(std::memory_order_relaxed) == 0) return nullptr;
+    LockGuard guard(lock_);
+    VThread* before = nullptr;
+    for (VThread* v = head_; v; before = v, v = v->next_run) {
+      if (!v->stays()) continue;
+      (before ? before->next_run : head_) = v->next_run;
+      if (tail_ == v) tail_ = before;
+      size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+      return v;
+    }
+    return nullptr;
+  }
   /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads and main stay.
   uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
   /// All but pinned threads and main go to `other`. Returns how many.
