@@ -118,6 +118,10 @@ VT_EXPORT int vt_pthread_yield() { return sched_yield(); }
 // For pyglue and programs that want to know (looked up with dlsym): 1 or 0. Any thread, signal safe.
 VT_EXPORT int vtshim_active() { return vt::active(); }
 VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
+// vtshim.h: 0 or an error number. Not to be called by a signal handler.
+VT_EXPORT int vtshim_pin() { return -vt::pin(); }
+VT_EXPORT int vtshim_unpin() { return -vt::unpin(); }
+VT_EXPORT void vtshim_set_callback_hook(int (*hook)()) { vt::set_callback_hook(hook); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {
@@ -140,6 +144,27 @@ VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_se
   if (vt::is_vthread(thread)) return -vt::thread_set_affinity(thread, size, set);
   vt::affinity_note_platform();
   return VT_REAL(pthread_setaffinity_np)(thread, size, set);
+}
+
+// ---------------------------------------------------------------- namespaces belong to the OS thread: setns(2), unshare(2)
+
+namespace {
+template <class Call>
+int pinned_for_good(Call&& call) {
+  if (!vt::on_vthread()) return call();
+  if (int r = vt::pin(); r < 0) return (int)errno_result(r);
+  int r = call(), e = errno;
+  if (r == 0) vt::pin_for_good();
+  else vt::unpin();
+  errno = e;
+  return r;
+}
+}  // namespace
+VT_EXPORT int setns(int fd, int kind) {
+  return pinned_for_good([&] { return VT_REAL(setns)(fd, kind); });
+}
+VT_EXPORT int unshare(int flags) {
+  return pinned_for_good([&] { return VT_REAL(unshare)(flags); });
 }
 
 // ---------------------------------------------------------------- dlopen: new static TLS into the areas that exist
