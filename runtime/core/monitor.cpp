@@ -126,7 +126,7 @@ bool rescue(Carrier* c, uint64_t now) noexcept {
 
 /// True if every carrier idles.
 bool look_around() noexcept {
-  bool quiet = true;
+  bool quiet = carrier_count() != 0;  // before the first carrier is there the runtime is on its way
   uint64_t now = sys::now();
   for (unsigned i = carrier_count(); i < carrier_objects(); ++i) quiet &= !rescue(carrier_at(i), now);
   for (unsigned i = 0; i < carrier_count(); ++i) {
@@ -184,7 +184,8 @@ void* run(void*) noexcept {
       asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
         timespec later = sys::to_timespec(now + kLongTick);
-        sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr);
+        // For ever only while there is somebody who will leave an idle wait, and tell us, before anything else can happen.
+        sys::futex_wait(&bell, seen, surplus || live_threads() == 0 ? &later : nullptr);
       }
       asleep.store(0, std::memory_order_relaxed);
       if (live_threads()) quiet = 0;
