@@ -13,6 +13,7 @@ using vt::shim::errno_result;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
+  vt::shim::look_up_all();
   return -vt::thread_create(thread, attr, start, arg);
 }
 

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +48,14 @@ bool stays_native(void* (*start)(void*)) noexcept {
   static Known known[64];
   size_t at = ((uint64_t)start * 0x9e3779b97f4a7c15) >> 58;
   if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
-  Dl_info info;
+  // Not dladdr: it takes ld.so's lock, which a dlopen holds while the library's constructors run, and those may wait for us.
+  dl_find_object object;
   bool native = false;
-  if (dladdr((void*)start, &info) && info.dli_fname) {
-    const char* slash = strrchr(info.dli_fname, '/');
-    native = matches(config.native_libs, slash ? slash + 1 : info.dli_fname);
+  if (_dl_find_object((void*)start, &object) == 0) {
+    const char* name = object.dlfo_link_map->l_name;
+    if (!name[0]) name = program_invocation_name;  // the program itself
+    const char* slash = strrchr(name, '/');
+    native = matches(config.native_libs, slash ? slash + 1 : name);
   }
   if (!known[at].start.load(std::memory_order_relaxed)) {
     known[at].answer.store(native, std::memory_order_relaxed);
