@@ -93,6 +93,8 @@ VT_EXPORT int vt_pthread_yield() { return sched_yield(); }
 // For pyglue and programs that want to know (looked up with dlsym): 1 or 0. Any thread, signal safe.
 VT_EXPORT int vtshim_active() { return vt::active(); }
 VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
+/// Writes what each virtual thread does to `fd`, a line each: 0, or -1 with write(2)'s errno. Any thread, signal safe.
+VT_EXPORT int vtshim_dump(int fd) { return (int)errno_result(vt::dump(fd)); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {

@@ -67,6 +67,8 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.steal = (StealPolicy)n; }},
     {"VTSHIM_MAIN", "virtual", "virtual|native", "whether the main thread takes part as a virtual thread, bound to its OS thread", 0, 0, kMain,
      [](uint64_t n, const char*) { config.main_joins = n != 0; }},
+    {"VTSHIM_DUMP_SIGNAL", "0", "0..64, 0 = off", "the signal that prints what each virtual thread does on stderr", 0, 64, nullptr,
+     [](uint64_t n, const char*) { config.dump_signal = (int)n; }},
     {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
      [](uint64_t n, const char*) { config.chaos = n; }},
 };

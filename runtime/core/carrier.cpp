@@ -72,7 +72,7 @@ Carrier* carrier_object(unsigned n) noexcept {
     if (!p) return nullptr;
     c = new (p) Carrier;
   }
-  c->index = n;
+  __atomic_store_n(&c->index, n, __ATOMIC_RELAXED);  // registry.cpp looks
   c->is_main = false;
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);

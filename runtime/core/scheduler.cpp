@@ -51,7 +51,8 @@ Carrier* random_carrier(uint64_t& state) noexcept {
 
 /// `v` takes the carrier; the jump follows.
 void take_over(Carrier* c, VThread* v) noexcept {
-  v->carrier = c;
+  __atomic_store_n(&v->carrier, c, __ATOMIC_RELEASE);  // registry.cpp looks into it
+  v->since.store(monitor_time(), std::memory_order_release);
   if (!c->is_blocking) v->home = c;
   v->state.store(State::kRunning, std::memory_order_relaxed);
   if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
@@ -153,7 +154,6 @@ void park(ParkReason reason) noexcept {
   VThread* v = current();
   VT_ASSERT(v && v->depth > 0);
   if (config.chaos) chaos_delay(v);
-  v->reason = reason;
   ++v->carrier->parks[(int)reason];
   State expected = State::kNotified;
   // acquire: pairs with the release in unpark()
@@ -181,6 +181,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
 
 void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept {
   if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
+  v->since.store(monitor_time(), std::memory_order_release);
   to->queue.push(v);  // seq_cst in there; pairs with the idle protocol in Carrier::run()
   if (to->idle.load(std::memory_order_seq_cst)) return carrier_wake(to);
   if (__builtin_expect(to->gone.load(std::memory_order_seq_cst), 0)) return monitor_rescue();
@@ -190,7 +191,8 @@ void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept {
 }
 
 void schedule_new(VThread* v, Carrier* here) noexcept {
-  v->state.store(State::kRunnable, std::memory_order_relaxed);
+  v->state.store(State::kRunnable, std::memory_order_release);  // registry.cpp finds it from here on
+  monitor_notice_soon();
   Carrier* to = here && !here->is_blocking ? here : nullptr;
   if (!to) to = carrier_at(0);
   enqueue(v, to, here);

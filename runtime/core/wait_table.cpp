@@ -85,6 +85,7 @@ WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timesp
     v->home->timers.arm(&n.timer);
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
+  v->note.on_key(reason, n.key.load(std::memory_order_relaxed), &n, deadline ? n.timer.deadline : sys::kForever);
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, reason, interrupt);
   else park(reason);
   if (deadline) TimerHeap::disarm(&n.timer);
