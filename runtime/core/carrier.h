@@ -22,6 +22,14 @@ enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlo
 
 struct IoWait;
 
+/// What /proc tells of an OS thread; its files stay open once they were needed. @thread monitor
+struct OsThreadView {
+  int stat = -1, call = -1;
+  /// Reads /proc/self/task/TID/`name`. Bytes read, or <= 0.
+  long read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept;
+  void close() noexcept;
+};
+
 struct alignas(64) Carrier {
   // ---- hot, the owner's
   VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
@@ -57,13 +65,16 @@ struct alignas(64) Carrier {
   } eject_call{};                        // the system call that it is in
   SpinLock mail_lock{Rank::kMailbox};
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
+  VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)
 
   uint32_t index = 0;
   pid_t os_tid = 0;
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   char* signal_stack = nullptr;
+  OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
+  uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
 
@@ -71,6 +82,7 @@ struct alignas(64) Carrier {
   uint64_t parks[(int)ParkReason::kCount] = {};
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0;
   uint64_t random = 0;
+  uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.
   void run() noexcept;
@@ -109,7 +121,7 @@ void kick_accept() noexcept;
 enum class Kick : uint8_t {
   kReap,     // it computes: takes in its finished I/O
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
-  kEndCall,  // main blocks there: its call ends with EINTR
+  kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;

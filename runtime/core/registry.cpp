@@ -71,9 +71,9 @@ void VThread::set_name(const char (&text)[16]) noexcept {
 
 namespace {
 
-// Where ids were found last, so that the holder of what thousands wait for isn't searched a thousand times. Stale entries do no harm:
-// the thread's own id is compared.
-constexpr uint32_t kFound = 1 << 12;
+// Slots by the low bits of ids, filled by who searches, so that 100,000 holders aren't searched 100,000 times. Stale entries do no
+// harm: the thread's own id is compared. Ids come from a counter, so those of 2^17 threads hardly collide.
+constexpr uint32_t kFound = 1 << 17;
 std::atomic<uint32_t> found_at[kFound];
 
 bool in_use(const VThread* v) noexcept { return v->state.load(std::memory_order_acquire) != State::kFree; }
@@ -86,11 +86,10 @@ VThread* find(pid_t id) noexcept {
   VThread* v = registry_at(hint.load(std::memory_order_relaxed));
   if (is_it(v)) return v;
   for (uint32_t i = 0, n = registry_count(); i < n; ++i)
-    if (is_it(v = registry_at(i))) {
-      hint.store(i, std::memory_order_relaxed);
-      return v;
-    }
-  return nullptr;
+    if (VThread* other = registry_at(i))
+      found_at[(uint32_t)other->id.load(std::memory_order_relaxed) % kFound].store(i, std::memory_order_relaxed);
+  v = registry_at(hint.load(std::memory_order_relaxed));
+  return is_it(v) ? v : nullptr;  // else none, or one of two whose ids collide
 }
 
 /// A platform thread's, from the kernel.

@@ -29,6 +29,7 @@
 namespace vt {
 
 struct Carrier;
+struct IoWait;
 
 /// What a thread waits for: by itself, before each park, for whoever asks (core/registry.h). Words: the ParkReason, and above it how
 /// many descriptors there are; the lock or the first two descriptors; the WaitNode or two further ones; the deadline.
@@ -93,6 +94,15 @@ struct VThread : Self {
 
   void get_name(char (&out)[16]) const noexcept;
   void set_name(const char (&text)[16]) noexcept;
+
+  // ---- cancellation (core/cancel.h)
+  std::atomic<bool> cancel_requested{false};
+  std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
+  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  std::atomic<const void*> wait_key{nullptr};// the key of its last wait in the wait table
+  std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for this look
+  VThread* next_request = nullptr;           // in a carrier's list, under its mail_lock
+  std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen
 
   // ---- its end; under the bucket lock of &done
   uint32_t done = 0;           // others look with __atomic_load_n
