@@ -73,6 +73,7 @@ void wait_for_all(int i) {
   for (int round = 0; !stop; ++round) {
     timespec soon = vt::sys::to_timespec(vt::sys::now() + 200'000), relative{0, 200'000};
     vt::sem_acquire(&mine.sem, CLOCK_MONOTONIC, &soon);
+    soon = vt::sys::to_timespec(vt::sys::now() + 200'000);
     vt::futex_wait(&mine.word, 0, CLOCK_MONOTONIC, &soon);
     pollfd p[2] = {{mine.fds[0], POLLIN, 0}, {mine.fds[1], POLLIN, 0}};
     vt::io_poll(p, 2, &relative);
