@@ -178,12 +178,13 @@ void* run(void*) noexcept {
     bool surplus = thin_out(now);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
       monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
+      bool time_only = false;  // it was woken by the time, and by nobody: it goes on sleeping unless it finds something
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
         timespec later = sys::to_timespec(now + kLongTick);
-        sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr);
+        time_only = sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr) == -ETIMEDOUT;
       }
       monitor_asleep.store(0, std::memory_order_relaxed);
-      if (live_threads()) quiet = 0;
+      if (live_threads() && !time_only) quiet = 0;
       continue;
     }
     timespec deadline = sys::to_timespec(now + kTick);
