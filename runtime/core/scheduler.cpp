@@ -238,8 +238,35 @@ void eject(VThread* v, Carrier* to) noexcept {
 void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }
 void from_blocking_thread() noexcept { leave(current(), Commit::kFromBlocking); }
 
+namespace {
+/// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
+/// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
+void balance(Carrier* c) noexcept {
+  unsigned n = carrier_count();
+  if (n < 2) return;
+  // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
+  unsigned able = 0;
+  Carrier* least = nullptr;
+  for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
+    Carrier* other = carrier_at(i);
+    if (other->stuck.load(std::memory_order_relaxed)) continue;
+    ++able;
+    if (!least || other->queue.size() < least->queue.size()) least = other;
+  }
+  if (least && able >= carrier_target()) {
+    if (c->queue.move_all_to(least->queue)) carrier_wake(least);
+    return;
+  }
+  if (!steal_credit.quick()) return;
+  constexpr uint32_t kSlack = 8;
+  Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
+  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
+}
+}  // namespace
+
 VThread* pick(Carrier* c) noexcept {
   if (c->ticks % kPollEvery == 0) {
+    balance(c);
     ++c->ticks;
     if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
     if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
