@@ -66,8 +66,7 @@ bool warn(Carrier* c, uint64_t now) noexcept {
   if (now < since || now - since < config.pin_warn * 1'000'000) return true;
   char name[16];
   void* frames[PinNote::kFrames];
-  __builtin_memcpy(name, note.thread->name, sizeof name);
-  name[sizeof name - 1] = 0;
+  note.thread->get_name(name);
   int count = note.frame_count;
   __builtin_memcpy(frames, note.frames, sizeof frames);
   std::atomic_thread_fence(std::memory_order_acquire);
