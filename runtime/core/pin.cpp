@@ -6,7 +6,6 @@
 #include "api.h"
 #include "base/config.h"
 #include "base/log.h"
-#include "core/backtrace.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/scheduler.h"
@@ -294,7 +293,10 @@ bool pins_look(uint64_t now) noexcept {
     carrier_wake(idle);
   } else if (!able) {
     if (int r = carrier_start(); r < 0 && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
-      complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs for now", -r, carrier_count());
+      static bool told = false;
+      if (!told)
+        complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs at times", -r, carrier_count());
+      told = true;
       for (unsigned i = 0, n = carrier_count(); i < n; ++i) carrier_wake(carrier_at(i));
     }
   }
