@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 
 #include "core/thread_area.h"
+#include "pyglue/callbacks.h"
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -14,6 +15,7 @@ using vt::shim::errno_result;
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
   vt::shim::look_up_all();
+  if (vt::pins_callbacks()) vt::python::prepare(start);
   return -vt::thread_create(thread, attr, start, arg);
 }
 

@@ -81,6 +81,8 @@ Carrier* carrier_object(unsigned n) noexcept {
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);
   c->stuck.store(false, std::memory_order_relaxed);
+  c->reserved.store(0, std::memory_order_relaxed);
+  c->fitness.store(Fitness::kFit, std::memory_order_relaxed);
   return c;
 }
 }  // namespace
@@ -145,15 +147,16 @@ void carrier_renew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
-    if (carrier->reactor.open() < 0) return nullptr;  // the monitor tries again
+    if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
-    carrier->spoilt.store(false, std::memory_order_relaxed);
+    carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
     carrier->reserved.store(0, std::memory_order_seq_cst);
     carrier->gone.store(0, std::memory_order_seq_cst);
     carrier->run();
     return nullptr;
   };
-  os_thread_start(c, run);
+  c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
+  if (os_thread_start(c, run)) c->fitness.store(Fitness::kEnded, std::memory_order_relaxed);
 }
 
 bool carrier_retire_last() noexcept {
@@ -210,8 +213,8 @@ bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
-      timers.next() != sys::kForever || reserved.load(std::memory_order_relaxed) > spoilt.load(std::memory_order_relaxed) ||
-      common_queue.size()) {
+      timers.next() != sys::kForever ||
+      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -239,7 +242,10 @@ void Carrier::run() noexcept {
       if (leaves) return;
       continue;
     }
-    if (__builtin_expect(spoilt.load(std::memory_order_relaxed), 0) && leave()) return monitor_rescue();
+    if (__builtin_expect(fitness.load(std::memory_order_relaxed) == Fitness::kSpoilt, 0) && leave()) {
+      fitness.store(Fitness::kEnded, std::memory_order_release);  // [renew]: the object is the monitor's
+      return monitor_rescue();
+    }
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);

@@ -368,6 +368,11 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
   return 0;
 }
 
+void* (*thread_start_routine() noexcept)(void*) {
+  VThread* v = current();
+  return v ? v->start : nullptr;
+}
+
 pid_t thread_id() noexcept {
   VThread* v = current();
   return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
