@@ -118,6 +118,13 @@ void thread_set_result(void* value) noexcept;
 /// pthread_exit of a platform thread is about to unwind it (the main thread's leaves the process running).
 void thread_platform_exits() noexcept;
 int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept;
+/// Deferred cancellation of a thread that is joined here; the waits at its cancellation points end with -EINTR.
+int thread_cancel(pthread_t thread) noexcept;
+int thread_cancel_state(int state, int* old) noexcept;
+int thread_cancel_type(int type, int* old) noexcept;
+bool thread_is_async() noexcept;
+/// The caller was cancelled, and hasn't disabled that. @signal safe
+bool thread_wants_cancel() noexcept;
 int thread_set_name(pthread_t thread, const char* name) noexcept;
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 int thread_kill(pthread_t thread, int signal) noexcept;
@@ -145,6 +152,20 @@ pid_t thread_id() noexcept;
 /// Records the destructor of a key that glibc created; null forgets it.
 void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept;
 void key_deleted(pthread_key_t key) noexcept;
+
+// ---------------------------------------------------------------- pins (core/): 0 or -errno
+
+/// From here on the caller resumes on the same OS thread, which runs nobody else while the caller is parked; until as many unpin().
+/// May first move to another OS thread. -EAGAIN: none can be had. A platform thread is where it is: 0. @parks
+int pin() noexcept;
+/// -EINVAL: not pinned.
+int unpin() noexcept;
+/// After a pin(): the caller has changed its OS thread for good (namespaces). It stays pinned, and the OS thread ends with it.
+void pin_for_good() noexcept;
+/// Under VTSHIM_PIN=callback, which pins_callbacks() tells: asked by the parking thread at each park, inside the runtime (no locks, no
+/// allocation, nothing that parks): must it be pinned for this park?
+bool pins_callbacks() noexcept;
+void set_callback_hook(int (*hook)()) noexcept;
 
 // ---------------------------------------------------------------- processes
 /// The OS-level signal mask of the calling thread becomes the virtual thread's, until `restore`:

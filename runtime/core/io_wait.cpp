@@ -1,5 +1,6 @@
 #include "core/io_wait.h"
 
+#include "core/cancel.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 
@@ -25,6 +26,7 @@ void on_complete(IoOp* op, int result, Carrier* here) noexcept {
   e->result = result;
   e->pending = false;
   if (--w->pending == 0) {
+    w->owner->io_wait.store(nullptr, std::memory_order_relaxed);
     unpark(w->owner, here);  // who looks for mail itself, when no timer can send any more
   } else if (!w->cancelled) {
     w->cancel_rest();
@@ -68,12 +70,14 @@ void IoWait::cancel_rest() noexcept {
 
 void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept {
   if (!pending) return;
+  owner->io_wait.store(this, std::memory_order_seq_cst);  // before the look below; pairs with cancel_thread()
+  if (cancel_wanted(owner)) interrupted = true, cancel_rest();
   MainThread* m = owner->is_main ? static_cast<MainThread*>(owner) : nullptr;
   if (m) {
     m->interrupt = always || deadline != sys::kForever ? Interrupt::kAlways : Interrupt::kUnlessRestart;
     m->waits_for = this;
     std::atomic_signal_fence(std::memory_order_seq_cst);  // as park_main(), wait_table.cpp
-    if (main_is_interrupted(m, m->interrupt)) interrupted = true, cancel_rest();
+    if (!cancelled && main_is_interrupted(m, m->interrupt)) interrupted = true, cancel_rest();
   }
   if (deadline != sys::kForever) {
     timer.deadline = deadline;

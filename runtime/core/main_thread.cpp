@@ -1,6 +1,8 @@
 #include "core/main_thread.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -9,6 +11,7 @@
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
+#include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
@@ -59,6 +62,7 @@ int main_join() noexcept {
   sys::raw(SYS_sigaltstack, nullptr, &alternate);
   Carrier* c = nullptr;
   if (int r = carrier_adopt(&c); r < 0) return r;
+  main_prepare_exit();
   c->loop_context = sys::make_fcontext(loop_stack + kLoopStack, kLoopStack, loop_entry);
   auto* m = new (&object) MainThread;
   m->is_virtual = m->is_main = true;
@@ -76,6 +80,7 @@ int main_join() noexcept {
   c->loop_fiber.low = loop_stack;
   c->loop_fiber.size = kLoopStack;
 #endif
+  pins_of_main(m);
   __atomic_store_n(&c->running, (VThread*)m, __ATOMIC_RELAXED);
   c->gone.store(0, std::memory_order_relaxed);
   carrier_publish_adopted();
@@ -133,12 +138,33 @@ void run_deferred(Self* s) noexcept {
 
 namespace {
 
+bool is_last_os_thread() noexcept {
+  char text[4096];
+  long fd = sys::raw(SYS_open, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
+  sys::raw(SYS_close, fd);
+  text[n > 0 ? n : 0] = 0;
+  const char* line = strstr(text, "\nThreads:\t");
+  return line && atoi(line + 10) <= 1;
+}
+
 /// Where main's unwinding ends: what glibc does there, but the OS thread stays on as carrier 0, and the process ends with the last
 /// virtual thread, as with the last thread natively.
 extern "C" [[noreturn]] void vt_main_ended() {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   MainThread* m = main_thread();
+  if (!m) {
+    // The runtime has stopped since main joined: there are platform threads at most, and the last of them ends the process, were it not
+    // that our caller was turned away from glibc's own end. So main stays, and looks now and then.
+    while (!is_last_os_thread()) {
+      timespec t{0, 20'000'000};
+      sys::raw(SYS_nanosleep, &t, nullptr);
+    }
+    exit(0);
+  }
+  if (!m->result_set) m->result = PTHREAD_CANCELED;
   m->ended = true;
   thread_note_end(m, m->carrier);
   waits_for_last.store(true, std::memory_order_seq_cst);

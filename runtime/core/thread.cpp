@@ -38,7 +38,10 @@ constexpr size_t kPage = 4096;
 constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
-bool stays_native(void* (*start)(void*)) noexcept {
+constexpr int kNative = 1, kPinned = 2;
+
+/// What the library that it lies in means for a thread that starts there.
+int origin_of(void* (*start)(void*)) noexcept {
   // A few start routines make all threads of a program: remember the answer for each.
   struct Known {
     std::atomic<void*> start;
@@ -48,16 +51,17 @@ bool stays_native(void* (*start)(void*)) noexcept {
   size_t at = ((uint64_t)start * 0x9e3779b97f4a7c15) >> 58;
   if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
   Dl_info info;
-  bool native = false;
+  int answer = 0;
   if (dladdr((void*)start, &info) && info.dli_fname) {
     const char* slash = strrchr(info.dli_fname, '/');
-    native = matches(config.native_libs, slash ? slash + 1 : info.dli_fname);
+    const char* name = slash ? slash + 1 : info.dli_fname;
+    answer = (matches(config.native_libs, name) ? kNative : 0) | (matches(config.pin_libs, name) ? kPinned : 0);
   }
   if (!known[at].start.load(std::memory_order_relaxed)) {
-    known[at].answer.store(native, std::memory_order_relaxed);
+    known[at].answer.store(answer, std::memory_order_relaxed);
     known[at].start.store((void*)start, std::memory_order_release);
   }
-  return native;
+  return answer;
 }
 
 __attribute__((noinline)) void run_start(VThread* v) {
@@ -86,6 +90,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
   thread_area_run_tls_destructors();
   tsd_run_destructors();
@@ -164,7 +169,13 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->signal_mask = w.has_mask ? w.mask : inherited_mask();
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
-  v->pins = 0;
+  v->cancel_requested.store(false, std::memory_order_relaxed);
+  v->cancel_disabled.store(false, std::memory_order_relaxed);
+  v->cancel_async.store(false, std::memory_order_relaxed);
+  v->wait_key.store(nullptr, std::memory_order_relaxed);
+  v->pins = v->exclusive = 0;
+  v->reserves = v->spoils = false;
+  v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->in_vfork = 0;
   v->random = 0;
   v->depth = 1;  // until entry() has run
@@ -202,7 +213,7 @@ bool is_vthread(pthread_t thread) noexcept {
 }
 
 int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept {
-  if (!active() || stays_native(start)) return -libc_calls.pthread_create(thread, attr, start, arg);
+  if (!active() || (origin_of(start) & kNative)) return -libc_calls.pthread_create(thread, attr, start, arg);
   count_thread(1);  // first of all: the runtime doesn't stop from here on
   if (!runtime_start()) {
     count_thread(-1);
@@ -260,6 +271,7 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
   WaitNode node(section.self_ptr(), ParkReason::kJoin);
+  node.cancellable = true;
   Bucket& b = bucket_of(&v->done);
   {
     LockGuard guard(b.lock);
@@ -269,11 +281,11 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   }
   if (node.key.load(std::memory_order_relaxed)) {
     WaitResult r = wait_on(node, clock, deadline);
-    if (r == WaitResult::kTimedOut) {
+    if (r != WaitResult::kWoken) {
       LockGuard guard(b.lock);
       if (!v->done) {
         v->joining = false;
-        return -ETIMEDOUT;
+        return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
       }
     }
   }
@@ -316,7 +328,6 @@ void thread_set_result(void* value) noexcept {
   if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
   v->result = value;
   v->result_set = true;
-  if (v->is_main) main_prepare_exit();
 }
 
 void thread_platform_exits() noexcept {

@@ -28,6 +28,7 @@
 namespace vt {
 
 struct Carrier;
+struct IoWait;
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
@@ -52,6 +53,10 @@ struct VThread : Self {
   uint8_t in_vfork = 0;
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
+  uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
+  bool reserves = false;       // counted in carrier->reserved
+  bool spoils = false;         // its OS thread shall end with it
+  bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
   uint64_t random = 0;         // chaos
 
@@ -71,6 +76,15 @@ struct VThread : Self {
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
+
+  // ---- cancellation (core/cancel.h)
+  std::atomic<bool> cancel_requested{false};
+  std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
+  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  std::atomic<const void*> wait_key{nullptr};// the key of its last wait in the wait table
+  std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for this look
+  VThread* next_request = nullptr;           // in a carrier's list, under its mail_lock
+  std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen
 
   // ---- its end; under the bucket lock of &done
   uint32_t done = 0;

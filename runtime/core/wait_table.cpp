@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "core/cancel.h"
 #include "core/scheduler.h"
 #include "sys/futex.h"
 
@@ -68,7 +69,7 @@ void park_main(MainThread* m, WaitNode& n, Interrupt interrupt) noexcept {
   m->waits_on = &n;
   // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  bool early = main_is_interrupted(m, interrupt) && take_out(&n, WaitResult::kInterrupted);
+  bool early = (main_is_interrupted(m, interrupt) || (n.cancellable && cancel_wanted(m))) && take_out(&n, WaitResult::kInterrupted);
   if (!early) park(n.kind.load(std::memory_order_relaxed));
   m->waits_on = nullptr;
 }
@@ -86,7 +87,7 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
-  else park(n.kind.load(std::memory_order_relaxed));
+  else if (!(n.cancellable && cancel_wanted(v) && take_out(&n, WaitResult::kInterrupted))) park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
   return n.result.load(std::memory_order_relaxed);
 }

@@ -44,6 +44,7 @@ struct WaitNode {
   uint32_t tag = 0;                                // the primitive's
   bool starved = false;
   bool granted = false;                            // what it waits for is its own already
+  bool cancellable = false;                        // pthread_cancel(3) ends the wait: kInterrupted
   Timer timer;
 };
 
@@ -54,6 +55,7 @@ class Bucket {
 
   void push_back(WaitNode* n, const void* key) noexcept {
     n->key.store(key, std::memory_order_relaxed);
+    if (n->parks) static_cast<VThread*>(n->owner)->wait_key.store(key, std::memory_order_relaxed);
     n->result.store(WaitResult::kQueued, std::memory_order_relaxed);
     n->next = nullptr;
     n->prev = tail_;
@@ -73,6 +75,12 @@ class Bucket {
   }
   WaitNode* first(const void* key, ParkReason kind) const noexcept { return match(head_, key, kind); }
   WaitNode* following(const WaitNode* n) const noexcept { return match(n->next, n->key.load(std::memory_order_relaxed), n->kind.load(std::memory_order_relaxed)); }
+  /// `owner`'s node, null if it has none here.
+  WaitNode* of(const Self* owner) const noexcept {
+    WaitNode* n = head_;
+    while (n && n->owner != owner) n = n->next;
+    return n;
+  }
   void reset() noexcept {
     lock.reset();
     head_ = tail_ = nullptr;

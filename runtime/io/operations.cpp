@@ -477,7 +477,7 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
   }
   main_call_begins(current());
   do blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
-  while (r == -EINTR && has_virtual_signals());
+  while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
   return (pid_t)r;
 }
 
@@ -487,7 +487,7 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usag
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
     do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
-    while (r == -EINTR && has_virtual_signals());
+    while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
   }
   if (r == 0 && info) *info = mine;
   return (int)r;

@@ -53,6 +53,7 @@ int signal_suspend(const sigset_t* mask) noexcept {
   {
     RuntimeSection section;
     WaitNode node(section.self_ptr(), ParkReason::kSignal);
+    node.cancellable = true;
     Bucket& b = bucket_of(&node);
     {
       LockGuard guard(b.lock);

@@ -40,6 +40,7 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kCond);
   node.aux = m;
+  node.cancellable = true;
   // Whoever dequeues the node takes it off the count, under the lock: once it is dequeued the cond may be destroyed.
   node.counter = &waiters(c);
   Bucket& b = bucket_of(c);
@@ -53,6 +54,7 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
   WaitResult r = wait_on(node, clock, deadline);
   bool moved = node.key.load(std::memory_order_relaxed) == m;  // to the mutex's queue
   mutex_relock(m, count, moved);
+  if (r == WaitResult::kInterrupted) return -EINTR;  // cancelled
   return r == WaitResult::kTimedOut && !moved ? -ETIMEDOUT : 0;
 }
 

@@ -38,6 +38,7 @@ int sleep_until(clockid_t clock, const timespec& deadline, bool in_call) noexcep
   do {
     RuntimeSection section;
     WaitNode node(section.self_ptr(), ParkReason::kSleep);
+    node.cancellable = true;
     Bucket& b = bucket_of(&node);
     {
       LockGuard guard(b.lock);

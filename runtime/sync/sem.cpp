@@ -61,6 +61,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
   main_call_begins(current());
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kSem);
+  node.cancellable = true;
   Bucket& b = bucket_of(s);
   {
     LockGuard guard(b.lock);
