@@ -57,6 +57,7 @@ struct alignas(64) Carrier {
   bool is_blocking = false;        // runs announced blocking calls only
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
+  std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
   std::atomic<bool> attention{false};      // carrier 0: one ran over the runtime; the loop shall look. This OS thread's only
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;
