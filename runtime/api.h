@@ -156,6 +156,20 @@ pid_t thread_id() noexcept;
 void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept;
 void key_deleted(pthread_key_t key) noexcept;
 
+// ---------------------------------------------------------------- pins (core/): 0 or -errno
+
+/// From here on the caller resumes on the same OS thread, which runs nobody else while the caller is parked; until as many unpin().
+/// May first move to another OS thread. -EAGAIN: none can be had. A platform thread is where it is: 0. @parks
+int pin() noexcept;
+/// -EINVAL: not pinned.
+int unpin() noexcept;
+/// After a pin(): the caller has changed its OS thread for good (namespaces). It stays pinned, and the OS thread ends with it.
+void pin_for_good() noexcept;
+/// Under VTSHIM_PIN=callback, which pins_callbacks() tells: asked by the parking thread at each park, inside the runtime (no locks, no
+/// allocation, nothing that parks): must it be pinned for this park?
+bool pins_callbacks() noexcept;
+void set_callback_hook(int (*hook)()) noexcept;
+
 // ---------------------------------------------------------------- processes
 /// The OS-level signal mask of the calling thread becomes the virtual thread's, until `restore`:
 /// what exec and posix_spawn hand down must be the program's mask, not the carrier's.

@@ -121,6 +121,10 @@ VT_EXPORT int vtshim_active() { return vt::active(); }
 VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
 /// Writes what each virtual thread does to `fd`, a line each: 0, or -1 with write(2)'s errno. Any thread, signal safe.
 VT_EXPORT int vtshim_dump(int fd) { return (int)errno_result(vt::dump(fd)); }
+// vtshim.h: 0 or an error number. Not to be called by a signal handler.
+VT_EXPORT int vtshim_pin() { return -vt::pin(); }
+VT_EXPORT int vtshim_unpin() { return -vt::unpin(); }
+VT_EXPORT void vtshim_set_callback_hook(int (*hook)()) { vt::set_callback_hook(hook); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {
@@ -143,6 +147,27 @@ VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_se
   if (vt::is_vthread(thread)) return -vt::thread_set_affinity(thread, size, set);
   vt::affinity_note_platform();
   return VT_REAL(pthread_setaffinity_np)(thread, size, set);
+}
+
+// ---------------------------------------------------------------- namespaces belong to the OS thread: setns(2), unshare(2)
+
+namespace {
+template <class Call>
+int pinned_for_good(Call&& call) {
+  if (!vt::on_vthread()) return call();
+  if (int r = vt::pin(); r < 0) return (int)errno_result(r);
+  int r = call(), e = errno;
+  if (r == 0) vt::pin_for_good();
+  else vt::unpin();
+  errno = e;
+  return r;
+}
+}  // namespace
+VT_EXPORT int setns(int fd, int kind) {
+  return pinned_for_good([&] { return VT_REAL(setns)(fd, kind); });
+}
+VT_EXPORT int unshare(int flags) {
+  return pinned_for_good([&] { return VT_REAL(unshare)(flags); });
 }
 
 // ---------------------------------------------------------------- dlopen: new static TLS into the areas that exist

@@ -21,6 +21,8 @@ constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel:
                            {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
 constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
 constexpr Choice kMain[] = {{"virtual", 1}, {"native", 0}, {nullptr, 0}};
+constexpr Choice kPin[] = {{"auto", (int)PinPolicy::kAuto}, {"callback", (int)PinPolicy::kCallback},
+                           {"none", (int)PinPolicy::kNone}, {nullptr, 0}};
 constexpr Choice kSteal[] = {{"auto", (int)StealPolicy::kAuto}, {"lazy", (int)StealPolicy::kLazy},
                              {"quick", (int)StealPolicy::kQuick}, {nullptr, 0}};
 
@@ -69,6 +71,12 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.main_joins = n != 0; }},
     {"VTSHIM_DUMP_SIGNAL", "0", "0..64, 0 = off", "the signal that prints what each virtual thread does on stderr", 0, 64, nullptr,
      [](uint64_t n, const char*) { config.dump_signal = (int)n; }},
+    {"VTSHIM_PIN", "auto", "auto|callback|none", "what binds a thread to its OS thread; callback: also C code that calls back into Python", 0, 0,
+     kPin, [](uint64_t n, const char*) { config.pin = (PinPolicy)n; }},
+    {"VTSHIM_PIN_WARN", "0", "ms, 0 = off", "one line for a pin that lasts longer", 0, 1 << 30, nullptr,
+     [](uint64_t n, const char*) { config.pin_warn = n; }},
+    {"VTSHIM_PIN_LIBS", Config{}.pin_libs, "patterns, colon-separated", "libraries whose own threads are pinned", 0, 0, nullptr,
+     [](uint64_t, const char* text) { config.pin_libs = text; }},
     {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
      [](uint64_t n, const char*) { config.chaos = n; }},
 };

@@ -10,6 +10,7 @@
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/os_thread.h"
+#include "core/pin.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
@@ -140,6 +141,23 @@ void blocking_after_fork() noexcept {
   unclaimed = alive = 0;
 }
 
+namespace {
+void run_pinned(void (*call)(void*), void* arg) {
+  struct Reserved {
+    Carrier* c = nullptr;
+    Reserved() noexcept {
+      RuntimeSection section;
+      c = block_pinned(current());
+    }
+    ~Reserved() {
+      RuntimeSection section;
+      unblock_pinned(c);
+    }
+  } reserved;
+  call(arg);
+}
+}  // namespace
+
 /// api.h
 void run_blocking(void (*call)(void*), void* arg) {
   if (!can_park()) return call(arg);
@@ -147,11 +165,15 @@ void run_blocking(void (*call)(void*), void* arg) {
   {
     RuntimeSection section;
     VThread* v = current();
-    if (!v->pins && !v->carrier->is_blocking && blocking_claim()) {
+    if (!pinned_now(v) && !v->carrier->is_blocking && blocking_claim()) {
       ++v->carrier->parks[(int)ParkReason::kBlocking];
       to_blocking_thread();
       moved = true;
     }
+  }
+  if (!moved && current()->exclusive) {
+    run_pinned(call, arg);
+    return;
   }
   call(arg);
   if (!moved) return;

@@ -17,6 +17,7 @@
 #include "core/monitor.h"
 #include "core/signals.h"
 #include "core/os_thread.h"
+#include "core/pin.h"
 #include "core/scheduler.h"
 #include "core/io_wait.h"
 #include "sys/clock.h"
@@ -140,6 +141,21 @@ bool retire(Carrier* c) noexcept {
 }
 }  // namespace
 
+void carrier_renew(Carrier* c) noexcept {
+  auto run = [](void* argument) noexcept -> void* {
+    auto* carrier = static_cast<Carrier*>(argument);
+    os_thread_prepare(carrier, "vtshim-carrier");
+    if (carrier->reactor.open() < 0) return nullptr;  // the monitor tries again
+    kick_accept();
+    carrier->spoilt.store(false, std::memory_order_relaxed);
+    carrier->reserved.store(0, std::memory_order_seq_cst);
+    carrier->gone.store(0, std::memory_order_seq_cst);
+    carrier->run();
+    return nullptr;
+  };
+  os_thread_start(c, run);
+}
+
 bool carrier_retire_last() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
@@ -193,7 +209,9 @@ void OsThreadView::close() noexcept {
 bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
-  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() || timers.next() != sys::kForever) {
+  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
+      timers.next() != sys::kForever || reserved.load(std::memory_order_relaxed) > spoilt.load(std::memory_order_relaxed) ||
+      common_queue.size()) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -221,11 +239,13 @@ void Carrier::run() noexcept {
       if (leaves) return;
       continue;
     }
+    if (__builtin_expect(spoilt.load(std::memory_order_relaxed), 0) && leave()) return monitor_rescue();
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
     if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
-        __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST)) {
+        __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) ||
+        (common_queue.size() && is_open(this))) {
       idle.store(0, std::memory_order_relaxed);
       monitor_notice();  // it may have seen us idle, and sleep
       continue;
@@ -246,14 +266,16 @@ void carrier_wake(Carrier* c) noexcept {
 }
 
 void carrier_want_help() noexcept {
-  unsigned n = carrier_count();
+  unsigned n = carrier_count(), open = 0;
   for (unsigned i = 0; i < n; ++i) {
     Carrier* c = carrier_at(i);
+    if (!is_open(c)) continue;
+    ++open;
     if (!c->idle.load(std::memory_order_relaxed)) continue;
     c->asked.store(1, std::memory_order_seq_cst);  // before the wake: read by pick() after it
     return carrier_wake(c);
   }
-  if (n < carrier_target()) monitor_request_carrier();
+  if (open < carrier_target()) monitor_request_carrier();
 }
 
 // ---------------------------------------------------------------- the kick

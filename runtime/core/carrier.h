@@ -30,6 +30,16 @@ struct OsThreadView {
   void close() noexcept;
 };
 
+/// Who is pinned here and from where, for VTSHIM_PIN_WARN; core/pin.cpp.
+struct PinNote {
+  static constexpr int kFrames = 20;
+  std::atomic<uint64_t> since{0};  // ns, CLOCK_MONOTONIC; 0: nobody
+  bool warned = false;
+  int frame_count = 0;
+  VThread* thread = nullptr;
+  void* frames[kFrames] = {};
+};
+
 struct alignas(64) Carrier {
   // ---- hot, the owner's
   VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
@@ -50,6 +60,8 @@ struct alignas(64) Carrier {
   // ---- others touch these
   alignas(64) RunQueue queue;
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
+  std::atomic<uint32_t> reserved{0};  // pinned threads that are off it: > 0 and it runs nobody else. Its OS thread's to write; core/pin.h
+  std::atomic<bool> spoilt{false};    // the OS thread isn't fit for others any more: it ends, and the monitor gives the carrier a new one
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
@@ -76,11 +88,13 @@ struct alignas(64) Carrier {
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
+  uint64_t renewed_at = 0;         // the monitor's: ns
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
 
   // ---- counters, the owner's
   uint64_t parks[(int)ParkReason::kCount] = {};
-  uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0;
+  uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
+  PinNote pin_note;
   uint64_t random = 0;
   uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
@@ -104,6 +118,8 @@ int carrier_start() noexcept;
 /// The calling OS thread, the main one, becomes carrier 0; its loop is the caller's to set up, before the others may see it. 0 or -errno.
 int carrier_adopt(Carrier** adopted) noexcept;
 void carrier_publish_adopted() noexcept;
+/// A new OS thread for one whose last was spoilt and has ended. @thread monitor
+void carrier_renew(Carrier* c) noexcept;
 /// The one with the highest index leaves if it has nothing to do. @thread monitor
 bool carrier_retire_last() noexcept;
 /// All of them end, the main thread's last, which only gives up its ring. False, and nothing has changed, unless all have nothing to do.

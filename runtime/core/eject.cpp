@@ -7,6 +7,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/log.h"
 #include "core/blocking.h"
 #include "core/carrier.h"
@@ -84,6 +85,7 @@ bool send(Carrier* c, VThread* v) noexcept {
 }
 
 bool may_be_ejected(Carrier* c, VThread* v) noexcept {
+  if (config.pin == PinPolicy::kCallback) return false;  // whoever stands in a callback can't be asked from a handler
   return signal_number > 0 && v && !v->stays() && !v->in_vfork && v->used_stack_size >= kStackNeeded &&
          !c->eject.load(std::memory_order_acquire);
 }

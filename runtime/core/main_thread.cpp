@@ -12,6 +12,7 @@
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
 #include "core/monitor.h"
+#include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
@@ -80,6 +81,7 @@ int main_join() noexcept {
   c->loop_fiber.low = loop_stack;
   c->loop_fiber.size = kLoopStack;
 #endif
+  pins_of_main(m);
   __atomic_store_n(&c->running, (VThread*)m, __ATOMIC_RELAXED);
   c->gone.store(0, std::memory_order_relaxed);
   carrier_publish_adopted();

@@ -10,6 +10,7 @@
 #include "core/carrier.h"
 #include "core/eject.h"
 #include "core/os_thread.h"
+#include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
@@ -54,7 +55,9 @@ bool main_is_zombie() noexcept {
 
 bool start_carrier() noexcept {
   int r = carrier_start();
-  if (r < 0) VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
+  static bool told = false;  // one line, until it works again: this is tried at each tick
+  if (r == 0) told = false;
+  else if (!told) told = true, VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
   return r == 0;
 }
 
@@ -72,6 +75,7 @@ Carrier* best_helper() noexcept {
   Carrier* best = nullptr;
   for (unsigned n = carrier_count(), i = n; i-- > 0;) {
     Carrier* c = carrier_at(i);
+    if (!is_open(c)) continue;
     if (c->idle.load(std::memory_order_relaxed)) return c;
     if (c->stuck.load(std::memory_order_relaxed)) continue;
     if (!best || c->queue.size() < best->queue.size()) best = c;
@@ -102,7 +106,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0) return;
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
   Carrier* to = best_helper();
-  if (!to || (!to->idle.load(std::memory_order_relaxed) && carrier_count() < carrier_target())) {
+  if (!to || (!to->idle.load(std::memory_order_relaxed) && open_carriers() < carrier_target())) {
     if (start_carrier()) to = carrier_at(carrier_count() - 1);
   }
   if (!to || to == c) return;
@@ -146,16 +150,16 @@ bool look_around() noexcept {
     if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
     c->seen_switches = switches;
   }
-  return quiet;
+  return !pins_look(now) && quiet;
 }
 
 /// A carrier beyond those that are wanted has idled for long: the last one leaves. True if there may be more of them later.
 bool thin_out(uint64_t now) noexcept {
   unsigned n = carrier_count();
-  if (n <= carrier_target()) return false;
+  if (n <= carrier_target() || open_carriers() <= carrier_target()) return false;
   Carrier* last = carrier_at(n - 1);
   if (last->idle_since && now - last->idle_since > kLinger) carrier_retire_last();
-  return carrier_count() > carrier_target();
+  return open_carriers() > carrier_target();
 }
 
 void* run(void*) noexcept {
@@ -164,7 +168,7 @@ void* run(void*) noexcept {
   uint64_t none_since = 0;  // since when there has been no virtual thread
   for (;;) {
     uint32_t seen = bell.load(std::memory_order_acquire);
-    if (requested.exchange(0, std::memory_order_acquire) && carrier_count() < carrier_target()) {
+    if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target()) {
       start_carrier();
       carrier_want_help();
     }

@@ -32,6 +32,21 @@ class RunQueue {
   }
   /// One, from the head. For thieves that expect little.
   uint32_t steal_one_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t) { return 1u; }); }
+  /// The first that can run nowhere else, for a carrier that is reserved.
+  VThread* pop_staying() noexcept {
+    if (size_.load(std::memory_order_relaxed) == 0) return nullptr;
+    LockGuard guard(lock_);
+    if (slot_ && slot_->stays()) return take_slot();
+    VThread* before = nullptr;
+    for (VThread* v = head_; v; before = v, v = v->next_run) {
+      if (!v->stays()) continue;
+      (before ? before->next_run : head_) = v->next_run;
+      if (tail_ == v) tail_ = before;
+      size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+      return v;
+    }
+    return nullptr;
+  }
   /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads and main stay.
   uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
   /// All but pinned threads and main go to `other`. Returns how many.
@@ -87,16 +102,21 @@ class RunQueue {
     tail_ = v;
   }
   VThread* take() noexcept {
-    VThread* v = slot_;
-    if (v && (slot_runs_ < kSlotRuns || !head_)) {
-      slot_ = nullptr;
+    if (slot_ && (slot_runs_ < kSlotRuns || !head_)) {
       ++slot_runs_;
-    } else {
-      slot_runs_ = 0;
-      if (!(v = head_)) return nullptr;
-      head_ = v->next_run;
-      if (!head_) tail_ = nullptr;
+      return take_slot();
     }
+    slot_runs_ = 0;
+    VThread* v = head_;
+    if (!v) return nullptr;
+    head_ = v->next_run;
+    if (!head_) tail_ = nullptr;
+    size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    return v;
+  }
+  VThread* take_slot() noexcept {
+    VThread* v = slot_;
+    slot_ = nullptr;
     size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     return v;
   }

@@ -15,6 +15,7 @@
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
+#include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
@@ -88,6 +89,7 @@ void after_fork_in_child() noexcept {
   carriers_after_fork();
   monitor_after_fork();
   blocking_after_fork();
+  pins_after_fork();
   unit_pool_after_fork(v);
   live.store(0, std::memory_order_relaxed);
   if (phase.load(std::memory_order_relaxed) == Phase::kRunning) phase.store(Phase::kReady, std::memory_order_relaxed);
@@ -97,7 +99,7 @@ void after_fork_in_child() noexcept {
 
 void print_counters() noexcept {
   if (log_level < LogLevel::kInfo || phase.load() != Phase::kRunning) return;
-  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0, ejects = 0;
+  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
   uint64_t parks[(int)ParkReason::kCount] = {};
   for (unsigned i = 0; i < carrier_count(); ++i) {
     Carrier* c = carrier_at(i);
@@ -108,6 +110,8 @@ void print_counters() noexcept {
     mounts += c->mounts;
     kicks += c->kicks;
     ejects += c->ejects;
+    pins += c->pins;
+    pinned_parks += c->pinned_parks;
     for (int r = 0; r < (int)ParkReason::kCount; ++r) parks[r] += c->parks[r];
   }
   char line[400];
@@ -123,9 +127,10 @@ void print_counters() noexcept {
   line[used] = 0;
   log_line(LogLevel::kInfo,
            "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
+           "pins=%lu pinned_parks=%lu "
            "parks:%s",
-           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects,
-           line);
+           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
+           pinned_parks, line);
 }
 
 bool has_gil() noexcept {

@@ -6,6 +6,7 @@
 #include "core/affinity.h"
 #include "core/blocking.h"
 #include "core/monitor.h"
+#include "core/pin.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
 #include "sys/clock.h"
@@ -52,6 +53,7 @@ Carrier* random_carrier(uint64_t& state) noexcept {
 
 /// `v` takes the carrier; the jump follows.
 void take_over(Carrier* c, VThread* v) noexcept {
+  if (__builtin_expect(v->exclusive, 0)) unreserve(c, v);
   __atomic_store_n(&v->carrier, c, __ATOMIC_RELEASE);  // registry.cpp looks into it
   v->since.store(monitor_time(), std::memory_order_release);
   if (!c->is_blocking) v->home = c;
@@ -80,7 +82,7 @@ void finish_switch(Carrier* c) noexcept {
     }
     case Commit::kYield:
       v->state.store(State::kRunnable, std::memory_order_relaxed);
-      if (v->stays()) enqueue(v, v->home, c);
+      if (v->stays()) enqueue(v, v->exclusive ? c : v->home, c);
       else enqueue(v, config.chaos ? random_carrier(c->random) : c, c);
       return;
     case Commit::kEject:
@@ -103,6 +105,8 @@ VThread* next_in_queue(Carrier* c) noexcept {
   if (c->is_blocking) return nullptr;
   if (++c->ticks % kPollEvery == 0) return nullptr;  // to the loop, which looks at ring and timers
   if (c->attention.load(std::memory_order_relaxed)) return nullptr;
+  if (__builtin_expect(!is_open(c), 0)) return c->queue.pop_staying();
+  if (__builtin_expect(common_queue.size(), 0)) return nullptr;  // to the loop, which takes from there
   return c->queue.pop();
 }
 
@@ -117,6 +121,7 @@ void leave(VThread* v, Commit commit) noexcept {
   c->left = v;
   c->commit = commit;
   c->save = &v->context;
+  if (__builtin_expect(v->exclusive, 0)) reserve(c, v);
   VThread* next = next_in_queue(c);
   if (next)
     take_over(c, next);
@@ -161,6 +166,7 @@ void park(ParkReason reason) noexcept {
   State expected = State::kNotified;
   // acquire: pairs with the release in unpark()
   if (v->state.compare_exchange_strong(expected, State::kRunning, std::memory_order_acquire, std::memory_order_relaxed)) return;
+  CallbackPin pin(v);
   leave(v, Commit::kPark);
 }
 
@@ -184,6 +190,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
 
 void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
+  if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
   v->since.store(monitor_time(), std::memory_order_release);
   // seq_cst in there; pairs with the idle protocol in Carrier::run()
   if (woken && to == here && to->running) to->queue.push_woken(v);
@@ -211,6 +218,7 @@ void yield_now() noexcept {
   RuntimeSection section;
   VThread* v = current();
   ++v->carrier->parks[(int)ParkReason::kYield];
+  CallbackPin pin(v);
   leave(v, Commit::kYield);
 }
 
@@ -222,6 +230,7 @@ void chaos_yield() noexcept {
 }
 
 void leave_for_ever() noexcept {
+  pins_end(current());
   leave(current(), Commit::kExit);
   __builtin_unreachable();
 }
@@ -231,6 +240,11 @@ void eject(VThread* v, Carrier* to) noexcept {
   ++v->carrier->ejects;
   if (!to) return leave(v, Commit::kToBlocking);
   v->off_main_until = monitor_ticks() + kTicksOff;
+  v->home = to;
+  leave(v, Commit::kEject);
+}
+
+void move_to(VThread* v, Carrier* to) noexcept {
   v->home = to;
   leave(v, Commit::kEject);
 }
@@ -249,7 +263,7 @@ void balance(Carrier* c) noexcept {
   Carrier* least = nullptr;
   for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
     Carrier* other = carrier_at(i);
-    if (other->stuck.load(std::memory_order_relaxed)) continue;
+    if (other->stuck.load(std::memory_order_relaxed) || !is_open(other)) continue;
     ++able;
     if (!least || other->queue.size() < least->queue.size()) least = other;
   }
@@ -262,15 +276,30 @@ void balance(Carrier* c) noexcept {
   Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
   if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
 }
+
+/// For a reserved carrier: whoever can run nowhere else. Its ring and timers are looked after for all; what else is in the queue goes.
+VThread* pick_staying(Carrier* c) noexcept {
+  VThread* v = c->queue.pop_staying();
+  if (!v) {
+    c->reactor.reap(c);
+    if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+    v = c->queue.pop_staying();
+  }
+  hand_over(c);
+  c->asked.store(0, std::memory_order_relaxed);  // it can't help
+  return v;
+}
 }  // namespace
 
 VThread* pick(Carrier* c) noexcept {
   if (c->ticks % kPollEvery == 0) {
-    balance(c);
+    if (is_open(c)) balance(c);
     ++c->ticks;
     if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
     if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
   }
+  if (__builtin_expect(!is_open(c), 0)) return pick_staying(c);
+  if (__builtin_expect(common_queue.size(), 0)) common_queue.steal_into(c->queue);
   if (VThread* v = c->queue.pop()) return v;
   c->reactor.reap(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);

@@ -36,6 +36,9 @@ void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken = false) noexcep
 void to_blocking_thread() noexcept;
 void from_blocking_thread() noexcept;
 
+/// The calling virtual thread goes on on `to`, most likely. @thread vthread @parks
+void move_to(VThread* v, Carrier* to) noexcept;
+
 /// The first code of a context: finishes the switch that led here.
 void arrive(sys::Transfer transfer) noexcept;
 /// From the carrier's loop into `v`.

@@ -39,7 +39,10 @@ constexpr size_t kPage = 4096;
 constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
-bool stays_native(void* (*start)(void*)) noexcept {
+constexpr int kNative = 1, kPinned = 2;
+
+/// What the library that it lies in means for a thread that starts there.
+int origin_of(void* (*start)(void*)) noexcept {
   // A few start routines make all threads of a program: remember the answer for each.
   struct Known {
     std::atomic<void*> start;
@@ -50,18 +53,19 @@ bool stays_native(void* (*start)(void*)) noexcept {
   if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
   // Not dladdr: it takes ld.so's lock, which a dlopen holds while the library's constructors run, and those may wait for us.
   dl_find_object object;
-  bool native = false;
+  int answer = 0;
   if (_dl_find_object((void*)start, &object) == 0) {
-    const char* name = object.dlfo_link_map->l_name;
-    if (!name[0]) name = program_invocation_name;  // the program itself
-    const char* slash = strrchr(name, '/');
-    native = matches(config.native_libs, slash ? slash + 1 : name);
+    const char* path = object.dlfo_link_map->l_name;
+    if (!path[0]) path = program_invocation_name;  // the program itself
+    const char* slash = strrchr(path, '/');
+    const char* name = slash ? slash + 1 : path;
+    answer = (matches(config.native_libs, name) ? kNative : 0) | (matches(config.pin_libs, name) ? kPinned : 0);
   }
   if (!known[at].start.load(std::memory_order_relaxed)) {
-    known[at].answer.store(native, std::memory_order_relaxed);
+    known[at].answer.store(answer, std::memory_order_relaxed);
     known[at].start.store((void*)start, std::memory_order_release);
   }
-  return native;
+  return answer;
 }
 
 __attribute__((noinline)) void run_start(VThread* v) {
@@ -90,6 +94,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
   thread_area_run_tls_destructors();
   tsd_run_destructors();
@@ -172,7 +177,9 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
   v->wait_key.store(nullptr, std::memory_order_relaxed);
-  v->pins = 0;
+  v->pins = v->exclusive = 0;
+  v->reserves = v->spoils = false;
+  v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->in_vfork = 0;
   v->random = 0;
   v->depth = 1;  // until entry() has run
@@ -211,7 +218,7 @@ bool is_vthread(pthread_t thread) noexcept {
 }
 
 int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept {
-  if (!active() || stays_native(start)) return -libc_calls.pthread_create(thread, attr, start, arg);
+  if (!active() || (origin_of(start) & kNative)) return -libc_calls.pthread_create(thread, attr, start, arg);
   count_thread(1);  // first of all: the runtime doesn't stop from here on
   if (!runtime_start()) {
     count_thread(-1);

@@ -69,6 +69,10 @@ struct VThread : Self {
   uint8_t in_vfork = 0;
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
+  uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
+  bool reserves = false;       // counted in carrier->reserved
+  bool spoils = false;         // its OS thread shall end with it
+  bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
   uint64_t random = 0;         // chaos
 

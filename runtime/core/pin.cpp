@@ -1,0 +1,308 @@
+#include "core/pin.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "core/backtrace.h"
+#include "core/main_thread.h"
+#include "core/monitor.h"
+#include "core/scheduler.h"
+#include "sys/clock.h"
+
+extern "C" __attribute__((visibility("hidden"))) char __ehdr_start, etext;  // the linker's: where our own code lies
+
+namespace vt {
+
+RunQueue common_queue;
+std::atomic<bool> pins_give_way{false};
+
+namespace {
+
+std::atomic<int (*)()> callback_hook{nullptr};
+constexpr uint64_t kRenewEvery = sys::kSecond;  // between tries to get an OS thread for a carrier
+uint32_t main_pins = 0;  // main's, virtual or not; only the main OS thread's
+
+// ---------------------------------------------------------------- who holds it, for VTSHIM_PIN_WARN
+// The owner writes what and whom, then `since`; the monitor reads `since`, the rest, and `since` again.
+
+int trace(void** frames, int limit) noexcept {
+  struct Out {
+    void** frames;
+    int used, limit;
+  } out{frames, 0, limit};
+  backtrace_visit(
+      [](uintptr_t pc, uintptr_t, void* arg) {
+        auto* o = static_cast<Out*>(arg);
+        if (pc >= (uintptr_t)&__ehdr_start && pc < (uintptr_t)&etext) return true;  // our own
+        o->frames[o->used++] = (void*)pc;
+        return o->used < o->limit;
+      },
+      &out);
+  return out.used;
+}
+
+void note_pin(Carrier* c, VThread* v) noexcept {
+  if (__builtin_expect(!config.pin_warn, 1)) return;
+  PinNote& note = c->pin_note;
+  note.since.store(0, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  note.thread = v;
+  note.frame_count = trace(note.frames, PinNote::kFrames);
+  note.warned = false;
+  note.since.store(sys::now(), std::memory_order_release);  // pairs with warn()
+}
+void forget_pin(Carrier* c) noexcept {
+  if (__builtin_expect(c->pin_note.since.load(std::memory_order_relaxed) != 0, 0)) c->pin_note.since.store(0, std::memory_order_relaxed);
+}
+
+/// True if it may have to be warned of later.
+bool warn(Carrier* c, uint64_t now) noexcept {
+  PinNote& note = c->pin_note;
+  uint64_t since = note.since.load(std::memory_order_acquire);
+  if (!since || note.warned) return false;
+  if (now < since || now - since < config.pin_warn * 1'000'000) return true;
+  char name[16];
+  void* frames[PinNote::kFrames];
+  note.thread->get_name(name);
+  int count = note.frame_count;
+  __builtin_memcpy(frames, note.frames, sizeof frames);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (note.since.load(std::memory_order_relaxed) != since) return true;
+  note.warned = true;  // the monitor's, but for the owner's reset before `since`
+  char text[PinNote::kFrames * 20 + 1];
+  size_t used = 0;
+  auto append = [&](const char* format, ...) noexcept {
+    va_list args;
+    va_start(args, format);
+    used += format_into(text + used, sizeof text - used, format, args);
+    va_end(args);
+  };
+  text[0] = 0;
+  for (int i = 0; i < count; ++i) append(" %p", frames[i]);
+  complain("thread %s has been pinned for %lu ms; pinned from%s", name, (now - since) / 1'000'000, text);
+  return false;
+}
+
+void add_pin(VThread* v) noexcept {
+  ++v->pins;
+  if (v->exclusive++) return;
+  ++v->carrier->pins;
+  note_pin(v->carrier, v);
+}
+void drop_pin(VThread* v) noexcept {
+  --v->pins;
+  if (--v->exclusive == 0) forget_pin(v->carrier);
+}
+
+// ---------------------------------------------------------------- a carrier to be pinned to
+
+/// Not carrier 0, which is main's: main could not run while somebody else has it. An idle one, a new one, or the one with the least to do.
+Carrier* carrier_to_settle_on() noexcept {
+  Carrier* best = nullptr;
+  for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
+    Carrier* c = carrier_at(i);
+    if (c->is_main || !is_open(c)) continue;
+    if (c->idle.load(std::memory_order_relaxed)) return c;
+    if (!best || c->queue.size() < best->queue.size()) best = c;
+  }
+  if (carrier_start() == 0) return carrier_at(carrier_count() - 1);
+  return best;
+}
+
+/// To a carrier that it may be pinned to. In a section. @parks
+int settle(VThread* v) noexcept {
+  for (int tries = 0; tries < 100; ++tries) {
+    Carrier* c = v->carrier;
+    // Reserved for another: we are only here because we were on our way somewhere.
+    if (!c->is_main && !c->is_blocking && c->reserved.load(std::memory_order_relaxed) == 0) return 0;
+    if (v->pins) return -EBUSY;  // inside a handler that must not move
+    Carrier* to = carrier_to_settle_on();
+    if (!to) return -EAGAIN;
+    ++v->pins;  // nobody takes us elsewhere on the way
+    move_to(v, to);
+    --v->pins;
+  }
+  return -EAGAIN;
+}
+
+}  // namespace
+
+unsigned open_carriers() noexcept {
+  unsigned open = 0;
+  for (unsigned i = 0, n = carrier_count(); i < n; ++i) open += is_open(carrier_at(i));
+  return open;
+}
+
+// ---------------------------------------------------------------- reservation
+
+void reserve(Carrier* c, VThread* v) noexcept {
+  v->reserves = true;
+  ++c->pinned_parks;
+  c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  hand_over(c);
+}
+
+void unreserve(Carrier* c, VThread* v) noexcept {
+  if (!v->reserves) return;
+  v->reserves = false;
+  c->reserved.store(c->reserved.load(std::memory_order_relaxed) - 1, std::memory_order_seq_cst);
+}
+
+void hand_over(Carrier* c) noexcept {
+  if (c->queue.size()) c->queue.move_all_to(common_queue);
+  if (common_queue.size()) wake_for_common();
+}
+
+void offer(VThread* v) noexcept {
+  common_queue.push(v);
+  wake_for_common();
+}
+
+void wake_for_common() noexcept {
+  unsigned open = 0, n = carrier_count();
+  for (unsigned i = 0; i < n; ++i) {
+    Carrier* c = carrier_at(i);
+    if (!is_open(c) || c->gone.load(std::memory_order_seq_cst)) continue;
+    if (c->idle.load(std::memory_order_seq_cst)) return carrier_wake(c);
+    ++open;
+  }
+  // Busy ones come past the common queue with their next switch.
+  if (!open || (steal_credit.quick() && open < carrier_target())) monitor_request_carrier();
+}
+
+Carrier* block_pinned(VThread* v) noexcept {
+  Carrier* c = v->carrier;
+  c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  if (c->reactor.in_flight()) {  // others': it starts again elsewhere
+    c->reactor.cancel_all();
+    c->reactor.poll(c);
+  }
+  hand_over(c);
+  return c;
+}
+void unblock_pinned(Carrier* c) noexcept {
+  c->reserved.store(c->reserved.load(std::memory_order_relaxed) - 1, std::memory_order_seq_cst);
+}
+
+// ---------------------------------------------------------------- api.h
+
+int pin() noexcept {
+  if (config.pin == PinPolicy::kNone) return 0;
+  VThread* v = current();
+  if (!v || v->is_main) {
+    if (getpid() == (pid_t)sys::raw(SYS_gettid)) ++main_pins;
+    if (!v) return 0;
+  }
+  if (config.pin_warn) backtrace_prepare();
+  RuntimeSection section;
+  if (!v->exclusive && !v->is_main)
+    if (int r = settle(v); r < 0) return r;
+  add_pin(v);
+  return 0;
+}
+
+int unpin() noexcept {
+  if (config.pin == PinPolicy::kNone) return 0;
+  VThread* v = current();
+  if (!v || v->is_main) {
+    if (getpid() == (pid_t)sys::raw(SYS_gettid)) {
+      if (!main_pins) return -EINVAL;
+      --main_pins;
+    }
+    if (!v) return 0;
+  }
+  if (v->exclusive <= (uint32_t)v->spoils) return -EINVAL;
+  RuntimeSection section;
+  drop_pin(v);
+  return 0;
+}
+
+void pin_for_good() noexcept {
+  VThread* v = current();
+  if (v && v->exclusive) v->spoils = true;
+}
+
+void pins_of_main(VThread* main) noexcept {
+  // By the rule of `callback`, carrier 0 is main's alone: who has C frames below a Python callback can't be moved off it any more.
+  uint32_t n = main_pins + (config.pin == PinPolicy::kCallback);
+  for (uint32_t i = 0; i < n; ++i) add_pin(main);
+}
+
+void pins_end(VThread* v) noexcept {
+  if (!v->exclusive) return;
+  Carrier* c = v->carrier;
+  forget_pin(c);
+  v->pins = v->exclusive = 0;
+  if (!v->spoils) return;
+  c->spoilt.store(true, std::memory_order_relaxed);
+  c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  hand_over(c);
+}
+
+// ---------------------------------------------------------------- callbacks
+
+void set_callback_hook(int (*hook)()) noexcept { callback_hook.store(hook, std::memory_order_release); }
+bool pins_callbacks() noexcept { return config.pin == PinPolicy::kCallback; }
+
+bool CallbackPin::wanted() noexcept { return callback_hook.load(std::memory_order_relaxed) != nullptr; }
+bool CallbackPin::ask(VThread* v) noexcept {
+  if (config.pin != PinPolicy::kCallback || v->exclusive || v->is_main || v->carrier->is_blocking || v->carrier->is_main) return false;
+  if (!callback_hook.load(std::memory_order_acquire)()) return false;
+  add_pin(v);
+  return true;
+}
+void CallbackPin::end() noexcept { drop_pin(v_); }
+
+bool pinned_now(VThread* v) noexcept {
+  if (v->pins) return true;
+  if (config.pin != PinPolicy::kCallback) return false;
+  auto hook = callback_hook.load(std::memory_order_acquire);
+  return hook && hook();
+}
+
+// ---------------------------------------------------------------- the monitor's part
+
+bool pins_look(uint64_t now) noexcept {
+  unsigned able = 0, really_open = 0;
+  bool again = false;
+  Carrier* idle = nullptr;
+  for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
+    Carrier* c = carrier_at(i);
+    again |= warn(c, now);
+    if (c->gone.load(std::memory_order_acquire) && c->spoilt.load(std::memory_order_relaxed)) {
+      if (c->renewed_at + kRenewEvery <= now) {
+        c->renewed_at = now;
+        carrier_renew(c);
+      }
+      again = true;
+      continue;
+    }
+    if (c->reserved.load(std::memory_order_relaxed) == 0) ++really_open;
+    if (!is_open(c)) continue;
+    if (!c->stuck.load(std::memory_order_relaxed)) ++able;
+    if (c->idle.load(std::memory_order_relaxed)) idle = c;
+  }
+  if (common_queue.size() == 0) {
+    if (really_open) pins_give_way.store(false, std::memory_order_relaxed);
+    return again;
+  }
+  if (idle) {
+    carrier_wake(idle);
+  } else if (!able) {
+    if (int r = carrier_start(); r < 0 && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
+      complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs for now", -r, carrier_count());
+      for (unsigned i = 0, n = carrier_count(); i < n; ++i) carrier_wake(carrier_at(i));
+    }
+  }
+  return true;
+}
+
+void pins_after_fork() noexcept {
+  common_queue.reset();
+  pins_give_way.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace vt
