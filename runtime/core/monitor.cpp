@@ -24,14 +24,15 @@ constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
-constexpr uint64_t kQuickTick = 200'000;           // after an ejection
+constexpr uint64_t kQuickTick = 150'000;           // after an ejection
+constexpr unsigned kQuickLooks = 6;                // so often: one sees whom the carrier runs next, another that it hasn't switched since
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
-bool ejected = false;                // in this look; the monitor's own
+unsigned quick_looks = 0;            // after an ejection; the monitor's own
 std::atomic<uint32_t> ticks{0};
 
 /// The state in the text of a /proc/.../stat: 'R' runs or could, 'S' and 'D' wait in the kernel.
@@ -99,7 +100,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   VThread* v = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
   if (state == 'S') {
     if (eject_blocked(c, v)) {  // then the carrier goes on by itself
-      ejected = true;
+      quick_looks = kQuickLooks;
       return;
     }
     if (io) {
@@ -202,8 +203,8 @@ void* run(void*) noexcept {
       continue;
     }
     // Who was behind an ejected thread may block as well: one each tick would be slow for many.
-    timespec deadline = sys::to_timespec(now + (ejected ? kQuickTick : kTick));
-    ejected = false;
+    timespec deadline = sys::to_timespec(now + (quick_looks ? kQuickTick : kTick));
+    if (quick_looks) --quick_looks;
     sys::futex_wait(&bell, seen, &deadline);
   }
 }
