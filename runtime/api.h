@@ -118,6 +118,13 @@ void thread_set_result(void* value) noexcept;
 /// pthread_exit of a platform thread is about to unwind it (the main thread's leaves the process running).
 void thread_platform_exits() noexcept;
 int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept;
+/// Deferred cancellation of a thread that is joined here; the waits at its cancellation points end with -EINTR.
+int thread_cancel(pthread_t thread) noexcept;
+int thread_cancel_state(int state, int* old) noexcept;
+int thread_cancel_type(int type, int* old) noexcept;
+bool thread_is_async() noexcept;
+/// The caller was cancelled, and hasn't disabled that. @signal safe
+bool thread_wants_cancel() noexcept;
 int thread_set_name(pthread_t thread, const char* name) noexcept;
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 int thread_kill(pthread_t thread, int signal) noexcept;

@@ -169,12 +169,19 @@ VT_EXPORT void closefrom(int first) {
   vt::io_note_nonblocking();
 }
 // glibc closes these streams' descriptors without coming by close.
+namespace {
+void forget(FILE* stream) {
+  int e = errno, fd = fileno_unlocked(stream);  // EBADF: a stream in memory
+  errno = e;
+  vt::io_forget(fd);
+}
+}  // namespace
 VT_EXPORT int fclose(FILE* stream) {
-  vt::io_forget(fileno_unlocked(stream));
+  forget(stream);
   return VT_REAL(fclose)(stream);
 }
 VT_EXPORT int pclose(FILE* stream) {
-  vt::io_forget(fileno_unlocked(stream));
+  forget(stream);
   int r = -1, e = errno;
   vt::blocking([&] {
     r = VT_REAL(pclose)(stream);
@@ -184,7 +191,7 @@ VT_EXPORT int pclose(FILE* stream) {
   return r;
 }
 VT_EXPORT FILE* freopen64(const char* file, const char* mode, FILE* stream) {
-  vt::io_forget(fileno_unlocked(stream));
+  forget(stream);
   return VT_REAL(freopen64)(file, mode, stream);
 }
 VT_EXPORT FILE* freopen(const char* file, const char* mode, FILE* stream) { return freopen64(file, mode, stream); }
@@ -197,14 +204,11 @@ VT_EXPORT int fcntl64(int fd, int command, ...) {
   va_end(list);
   int r = -1;
   if ((command == F_SETLKW || command == F_OFD_SETLKW) && vt::can_park()) {
+    int before = errno;
     r = VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument);
     if (r == -1 && (errno == EAGAIN || errno == EACCES)) {
-      int e = errno;
-      vt::blocking([&] {
-        r = VT_REAL(fcntl64)(fd, command, argument);
-        e = errno;
-      });
-      errno = e;
+      errno = before;
+      vt::blocking([&] { r = VT_REAL(fcntl64)(fd, command, argument); });
     }
     return r;
   }
@@ -232,9 +236,12 @@ VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
 // ---------------------------------------------------------------- file locks: tried, then announced as blocking
 
 VT_EXPORT int flock(int fd, int operation) {
-  int r = vt::can_park() && !(operation & LOCK_NB) ? VT_REAL(flock)(fd, operation | LOCK_NB) : VT_REAL(flock)(fd, operation);
-  if (r == -1 && errno == EWOULDBLOCK && !(operation & LOCK_NB) && vt::can_park())
+  if ((operation & LOCK_NB) || !vt::can_park()) return VT_REAL(flock)(fd, operation);
+  int before = errno, r = VT_REAL(flock)(fd, operation | LOCK_NB);
+  if (r == -1 && errno == EWOULDBLOCK) {
+    errno = before;
     vt::blocking([&] { r = VT_REAL(flock)(fd, operation); });
+  }
   return r;
 }
 VT_EXPORT int lockf64(int fd, int command, off64_t size) {

@@ -51,8 +51,9 @@ inline F real(Symbol symbol) noexcept {
 }
 
 /// A result of the runtime (>= 0 or -errno) as functions tell it that set errno.
-inline long errno_result(long r) noexcept {
+inline long errno_result(long r) {
   if (r >= 0) return r;
+  if (r == -EINTR) pthread_testcancel();  // a wait at a cancellation point ends so when its thread is cancelled
   errno = (int)-r;
   return -1;
 }

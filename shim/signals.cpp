@@ -97,8 +97,7 @@ VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
   if (!vt::can_park()) return VT_REAL(sigwait)(set, signal);
   pthread_testcancel();
   int r;
-  do r = vt::signal_wait(set, nullptr, nullptr);
-  while (r == -EINTR);
+  while ((r = vt::signal_wait(set, nullptr, nullptr)) == -EINTR) pthread_testcancel();
   if (r < 0) return -r;
   *signal = r;
   return 0;

@@ -58,20 +58,29 @@ bool cond_is_ours(const pthread_cond_t* c, const pthread_mutex_t* m) {
 }
 }  // namespace
 
+namespace {
+/// Cancelled, with the mutex held again: acted on here; if it isn't, this was a spurious wake-up.
+int cond_result(int r) {
+  if (r != -EINTR) return -r;
+  pthread_testcancel();
+  return 0;
+}
+}  // namespace
+
 VT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* m) {
   pthread_testcancel();
-  if (cond_is_ours(c, m)) return -vt::cond_wait(c, m, CLOCK_MONOTONIC, nullptr);
+  if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, CLOCK_MONOTONIC, nullptr));
   return announced([&] { return VT_REAL(pthread_cond_wait)(c, m); });
 }
 VT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* m, const timespec* deadline) {
   pthread_testcancel();
-  if (cond_is_ours(c, m)) return -vt::cond_wait(c, m, vt::cond_clock(c), deadline);
+  if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, vt::cond_clock(c), deadline));
   return announced([&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
 }
 VT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
-  if (cond_is_ours(c, m)) return -vt::cond_wait(c, m, clock, deadline);
+  if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, clock, deadline));
   return announced([&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
 }
 VT_EXPORT int pthread_cond_signal(pthread_cond_t* c) {

@@ -19,6 +19,13 @@ VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void
 }
 
 namespace {
+int join_here(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
+  for (;;) {
+    int r = vt::thread_join(thread, result, clock, deadline);
+    if (r != -EINTR) return -r;
+    pthread_testcancel();
+  }
+}
 /// glibc's own join of a platform thread, off the carrier.
 template <class Call>
 int join_platform(Call&& call) {
@@ -30,7 +37,7 @@ int join_platform(Call&& call) {
 
 VT_EXPORT int pthread_join(pthread_t thread, void** result) {
   pthread_testcancel();
-  if (vt::is_joined_here(thread)) return -vt::thread_join(thread, result, CLOCK_MONOTONIC, nullptr);
+  if (vt::is_joined_here(thread)) return join_here(thread, result, CLOCK_MONOTONIC, nullptr);
   return join_platform([&] { return VT_REAL(pthread_join)(thread, result); });
 }
 VT_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) {
@@ -40,7 +47,7 @@ VT_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) {
 VT_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
-  if (vt::is_joined_here(thread)) return -vt::thread_join(thread, result, clock, deadline);
+  if (vt::is_joined_here(thread)) return join_here(thread, result, clock, deadline);
   return join_platform([&] { return VT_REAL(pthread_clockjoin_np)(thread, result, clock, deadline); });
 }
 VT_EXPORT int pthread_timedjoin_np(pthread_t thread, void** result, const timespec* deadline) {
@@ -57,6 +64,25 @@ VT_EXPORT void pthread_exit(void* value) {
     vt::thread_platform_exits();
   VT_REAL(pthread_exit)(value);  // unwinds to the thread's first frame, ours or glibc's
   __builtin_unreachable();
+}
+
+VT_EXPORT int pthread_cancel(pthread_t thread) {
+  if (!vt::is_joined_here(thread)) return VT_REAL(pthread_cancel)(thread);
+  int r = -vt::thread_cancel(thread);
+  if (thread == pthread_self() && vt::thread_is_async()) pthread_testcancel();
+  return r;
+}
+// glibc keeps the state, too, for its own cancellation points; the type stays deferred there.
+VT_EXPORT int pthread_setcancelstate(int state, int* old) {
+  int r = VT_REAL(pthread_setcancelstate)(state, old);
+  if (r == 0 && vt::on_vthread()) vt::thread_cancel_state(state, nullptr);
+  return r;
+}
+VT_EXPORT int pthread_setcanceltype(int type, int* old) {
+  if (!vt::on_vthread()) return VT_REAL(pthread_setcanceltype)(type, old);
+  int r = -vt::thread_cancel_type(type, old);
+  if (r == 0 && type == PTHREAD_CANCEL_ASYNCHRONOUS) pthread_testcancel();
+  return r;
 }
 
 VT_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t* attr) {

@@ -52,8 +52,9 @@ VT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const timespec* time, 
     return r;
   }
   if (!valid(*time)) return EINVAL;
-  if (flags & TIMER_ABSTIME) return -vt::sleep_until(clock, *time);
-  return -sleep_for(*time, left);
+  int r = flags & TIMER_ABSTIME ? vt::sleep_until(clock, *time) : sleep_for(*time, left);
+  if (r == -EINTR) pthread_testcancel();
+  return -r;
 }
 
 VT_EXPORT int usleep(useconds_t us) {

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
-shim, with one carrier, in chaos mode. Native must pass first.
+shim, with one carrier, in chaos mode (progress/ with 8 carriers, too). Native must pass first. At last the scheduler's races with some seeds (stress/run.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
 from model import run as models
+from stress import run as races
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB = os.path.join(TOP, "build", "libvtshim.so")
 SEED = os.environ.get("VTSHIM_TEST_SEED", "1")
@@ -18,7 +19,7 @@ MODES = {
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
-ALONE = ("server",)  # families that count OS threads and load both CPUs: after the others, one by one
+ALONE = ("server", "progress/raw_throughput")  # families and tests that count OS threads and load both CPUs: after the others, one by one
 
 
 def command(source, out):
@@ -47,10 +48,13 @@ def bounded(argv, extra, limit):
 
 
 SANITIZERS = {"plain": "none", "asan+ubsan": "address,undefined", "tsan": "thread"}
+# The data structures once, the scenarios with each number of carriers.
+UNIT_RUNS = {"data": (["-sfe=*scenarios*"], {})}
+UNIT_RUNS |= {f"scenarios-{n}": (["-sf=*scenarios*"], {"VTSHIM_CARRIERS": str(n)}) for n in (1, 2, 4)}
 
 
 def run_unit(name, sanitizer):
-    """Builds the runtime into tests/unit with a sanitizer, and runs it. A finding of the sanitizer's is a failure."""
+    """Builds the runtime into tests/unit with a sanitizer, and runs its parts. A finding of the sanitizer's is a failure."""
     folder = os.path.join(TOP, "build", "unit-" + name)
     if not os.path.exists(os.path.join(folder, "build.ninja")):
         setup = ["meson", "setup", folder, TOP, "-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
@@ -62,8 +66,14 @@ def run_unit(name, sanitizer):
         return [("FAIL", f"unit.{name} (build)", r.stdout)]
     # TSan's shadow doesn't fit every layout that high-entropy ASLR picks.
     fixed = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], stderr=subprocess.DEVNULL).returncode == 0 else []
-    code, text = bounded(fixed + [os.path.join(folder, "unit")], {"UBSAN_OPTIONS": "halt_on_error=1"}, 4 * LIMIT)
-    return [("ok", f"unit.{name}", text) if code == 0 else ("FAIL", f"unit.{name} (exit {code})", text)]
+    results = []
+    for part, (arguments, extra) in UNIT_RUNS.items():
+        argv = fixed + [os.path.join(folder, "unit"), *arguments]
+        code, text = bounded(argv, {"UBSAN_OPTIONS": "halt_on_error=1", **extra}, 4 * LIMIT)
+        if b"test cases: 0 " in text:
+            code = "nothing ran"
+        results.append(("ok", f"unit.{name}.{part}", text) if code == 0 else ("FAIL", f"unit.{name}.{part} (exit {code})", text))
+    return results
 
 
 def run_ways(name, source, out):
@@ -80,6 +90,8 @@ def run_ways(name, source, out):
             for python in sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3")))[:1]:
                 mode = "shim-chaos" if "stress" in name or "callbacks" in name else "shim"
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
+    if name.startswith("progress/"):  # with more carriers than CPUs, too
+        ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))
     for mode, extra, argv in ways:
         code, text = bounded(argv, extra, LIMIT)
         word = {0: "ok", 77: "skip"}.get(code, "FAIL")
@@ -113,6 +125,7 @@ def main():
             with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
                 for results in pool.map(lambda t: run_ways(*t, out), some):
                     report(results)
+    races.check_all(pattern, report)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] or not count["ok"] else 0
 

@@ -1,6 +1,7 @@
 #include "core/carrier.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -10,6 +11,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "core/cancel.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
 #include "core/monitor.h"
@@ -19,6 +21,7 @@
 #include "core/scheduler.h"
 #include "core/io_wait.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 
@@ -152,6 +155,7 @@ void carrier_renew(Carrier* c) noexcept {
     carrier->run();
     return nullptr;
   };
+  c->view.close();  // the last OS thread's
   c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
   if (os_thread_start(c, run)) c->fitness.store(Fitness::kEnded, std::memory_order_relaxed);
 }
@@ -160,6 +164,7 @@ bool carrier_retire_last() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
   if (n < 2 || !retire(carrier_at(n - 1))) return false;
+  carrier_at(n - 1)->view.close();
   count.store(n - 1, std::memory_order_release);
   return true;
 }
@@ -175,17 +180,42 @@ bool carriers_retire_all() noexcept {
     } else if (!retire(c)) {
       return false;
     }
+    c->view.close();
     count.store(n - 1, std::memory_order_release);
   }
   return true;
+}
+
+long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept {
+  if (fd < 0) {
+    char path[64];
+    auto format = [](char* out, size_t room, const char* f, ...) noexcept {
+      va_list args;
+      va_start(args, f);
+      format_into(out, room, f, args);
+      va_end(args);
+    };
+    format(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    fd = sys::move_up((int)sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC));
+    if (fd < 0) return fd;
+  }
+  return sys::raw(SYS_pread64, fd, text, size, 0);
+}
+
+void OsThreadView::close() noexcept {
+  for (int* fd : {&stat, &call}) {
+    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    *fd = -1;
+  }
 }
 
 /// False: there is something to do. True: the ring is closed, and nobody uses this object any more but through `gone`.
 bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
-  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || reactor.in_flight() || timers.next() != sys::kForever ||
-      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
+  if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
+      timers.next() != sys::kForever || reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) ||
+      common_queue.size()) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -198,6 +228,7 @@ bool Carrier::leave() noexcept {
 void Carrier::run() noexcept {
   for (;;) {
     if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
+    if (__atomic_load_n(&requests, __ATOMIC_RELAXED)) cancel_attend(this);
     if (is_main) signals_attend(this);
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
@@ -220,8 +251,10 @@ void Carrier::run() noexcept {
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
     if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
-        __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || (common_queue.size() && is_open(this))) {
+        __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) ||
+        (common_queue.size() && is_open(this))) {
       idle.store(0, std::memory_order_relaxed);
+      monitor_notice();  // it may have seen us idle, and sleep
       continue;
     }
     reactor.wait(timers.next(), this);
@@ -275,13 +308,14 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
   if (!v || v->depth || v->in_vfork || c->in_handler) return;
   ++c->kicks;
-  if (kind == Kick::kEndCall) return v->is_main ? end_call(static_cast<ucontext_t*>(context)) : void();
+  if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
   if (kind == Kick::kBlocked) {
     eject_restart_call(c, context);
     c->reactor.cancel_all();
   }
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
+  if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
   if (c->reactor.has_unsubmitted()) c->reactor.poll(c);
 }
@@ -325,6 +359,7 @@ void carriers_after_fork() noexcept {
   for (unsigned i = 0; i < n; ++i) {
     Carrier* c = carriers[i].load(std::memory_order_relaxed);
     c->reactor.abandon();
+    c->view.close();
     new (c) Carrier;
   }
   count.store(0, std::memory_order_relaxed);

@@ -28,6 +28,14 @@ struct IoWait;
 //   kEnded    no OS thread                               the monitor: kSpoilt
 enum class Fitness : uint8_t { kFit, kSpoilt, kEnded };
 
+/// What /proc tells of an OS thread; its files stay open once they were needed. @thread monitor
+struct OsThreadView {
+  int stat = -1, call = -1;
+  /// Reads /proc/self/task/TID/`name`. Bytes read, or <= 0.
+  long read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept;
+  void close() noexcept;
+};
+
 /// Who is pinned here and from where, for VTSHIM_PIN_WARN; core/pin.cpp.
 struct PinNote {
   static constexpr int kFrames = 20;
@@ -75,13 +83,16 @@ struct alignas(64) Carrier {
   } eject_call{};                        // the system call that it is in
   SpinLock mail_lock{Rank::kMailbox};
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
+  VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)
 
   uint32_t index = 0;
   pid_t os_tid = 0;
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   char* signal_stack = nullptr;
+  OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
+  uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
@@ -91,6 +102,7 @@ struct alignas(64) Carrier {
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
   PinNote pin_note;
   uint64_t random = 0;
+  uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.
   void run() noexcept;
@@ -131,7 +143,7 @@ void kick_accept() noexcept;
 enum class Kick : uint8_t {
   kReap,     // it computes: takes in its finished I/O
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
-  kEndCall,  // main blocks there: its call ends with EINTR
+  kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;

@@ -91,19 +91,9 @@ bool may_be_ejected(Carrier* c, VThread* v) noexcept {
 }
 
 /// Reads /proc/self/task/TID/syscall: "number a b c d e f sp pc". False if the thread is in none.
-bool system_call(pid_t tid, long* number, uint64_t* sp, uint64_t* pc) noexcept {
-  char path[64], text[256];
-  auto format = [](char* out, size_t size, const char* f, ...) noexcept {
-    va_list args;
-    va_start(args, f);
-    format_into(out, size, f, args);
-    va_end(args);
-  };
-  format(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-  long fd = sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
-  sys::raw(SYS_close, fd);
+bool system_call(Carrier* c, long* number, uint64_t* sp, uint64_t* pc) noexcept {
+  char text[256];
+  long n = c->view.read(c->view.call, c->os_tid, "syscall", text, sizeof text - 1);
   if (n <= 0 || text[0] < '0' || text[0] > '9') return false;  // "running", "-1 …"
   text[n] = 0;
   uint64_t words[9] = {};
@@ -144,7 +134,7 @@ void eject_install() noexcept {
 bool eject_note_call(Carrier* c) noexcept {
   long number = -1;
   uint64_t sp = 0, pc = 0;
-  bool known = system_call(c->os_tid, &number, &sp, &pc);
+  bool known = system_call(c, &number, &sp, &pc);
   c->eject_call = {number, sp, pc};
   return known;
 }

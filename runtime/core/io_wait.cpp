@@ -1,5 +1,6 @@
 #include "core/io_wait.h"
 
+#include "core/cancel.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 
@@ -13,7 +14,7 @@ void unmail(IoWait* w) noexcept {
   if (!w->mailed) return;
   for (IoWait** p = &w->home->mail; *p; p = &(*p)->next_mail)
     if (*p == w) {
-      *p = w->next_mail;
+      __atomic_store_n(p, w->next_mail, __ATOMIC_RELAXED);
       break;
     }
   w->mailed = false;
@@ -25,8 +26,8 @@ void on_complete(IoOp* op, int result, Carrier* here) noexcept {
   e->result = result;
   e->pending = false;
   if (--w->pending == 0) {
-    if (w->mailed) unmail(w);
-    unpark(w->owner, here);
+    w->owner->io_wait.store(nullptr, std::memory_order_relaxed);
+    unpark(w->owner, here);  // who looks for mail itself, when no timer can send any more
   } else if (!w->cancelled) {
     w->cancel_rest();
   }
@@ -69,12 +70,14 @@ void IoWait::cancel_rest() noexcept {
 
 void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept {
   if (!pending) return;
+  owner->io_wait.store(this, std::memory_order_seq_cst);  // before the look below; pairs with cancel_thread()
+  if (cancel_wanted(owner)) interrupted = true, cancel_rest();
   MainThread* m = owner->is_main ? static_cast<MainThread*>(owner) : nullptr;
   if (m) {
     m->interrupt = always || deadline != sys::kForever ? Interrupt::kAlways : Interrupt::kUnlessRestart;
     m->waits_for = this;
     std::atomic_signal_fence(std::memory_order_seq_cst);  // as park_main(), wait_table.cpp
-    if (main_is_interrupted(m, m->interrupt)) interrupted = true, cancel_rest();
+    if (!cancelled && main_is_interrupted(m, m->interrupt)) interrupted = true, cancel_rest();
   }
   if (deadline != sys::kForever) {
     timer.deadline = deadline;
@@ -83,19 +86,18 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
   }
   park(reason);
   if (m) m->waits_for = nullptr;
-  if (deadline != sys::kForever) TimerHeap::disarm(&timer);
+  if (deadline != sys::kForever) {
+    TimerHeap::disarm(&timer);
+    if (timed_out) unmail(this);
+  }
 }
 
 void cancel_mailed(Carrier* c) noexcept {
-  for (;;) {
-    IoWait* w;
-    {
-      LockGuard guard(c->mail_lock);
-      w = c->mail;
-      if (!w) return;
-      c->mail = w->next_mail;
-      w->mailed = false;
-    }
+  // Under the lock to the end: the owner of a wait takes it back under it, and only then may return from the wait.
+  LockGuard guard(c->mail_lock);
+  while (IoWait* w = c->mail) {
+    __atomic_store_n(&c->mail, w->next_mail, __ATOMIC_RELAXED);
+    w->mailed = false;
     w->cancel_rest();
   }
 }

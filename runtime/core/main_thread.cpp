@@ -1,6 +1,8 @@
 #include "core/main_thread.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -60,6 +62,7 @@ int main_join() noexcept {
   sys::raw(SYS_sigaltstack, nullptr, &alternate);
   Carrier* c = nullptr;
   if (int r = carrier_adopt(&c); r < 0) return r;
+  main_prepare_exit();
   c->loop_context = sys::make_fcontext(loop_stack + kLoopStack, kLoopStack, loop_entry);
   auto* m = new (&object) MainThread;
   m->is_virtual = m->is_main = true;
@@ -114,9 +117,7 @@ void main_interrupt(Carrier* c) noexcept {
 
 void run_deferred(Self* s) noexcept {
   bool jump = false;
-  while (s->deferred_count) {
-    s->deferred_count = (uint8_t)(s->deferred_count - 1);
-    void* what = s->deferred[s->deferred_count];
+  while (void* what = s->pop_deferred()) {
     if (what == Self::kJump) {
       jump = true;
       continue;
@@ -137,25 +138,46 @@ void run_deferred(Self* s) noexcept {
 
 namespace {
 
+bool is_last_os_thread() noexcept {
+  char text[4096];
+  long fd = sys::raw(SYS_open, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
+  sys::raw(SYS_close, fd);
+  text[n > 0 ? n : 0] = 0;
+  const char* line = strstr(text, "\nThreads:\t");
+  return line && atoi(line + 10) <= 1;
+}
+
 /// Where main's unwinding ends: what glibc does there, but the OS thread stays on as carrier 0, and the process ends with the last
 /// virtual thread, as with the last thread natively.
 extern "C" [[noreturn]] void vt_main_ended() {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   MainThread* m = main_thread();
+  if (!m) {
+    // The runtime has stopped since main joined: there are platform threads at most, and the last of them ends the process, were it not
+    // that our caller was turned away from glibc's own end. So main stays, and looks now and then.
+    while (!is_last_os_thread()) {
+      timespec t{0, 20'000'000};
+      sys::raw(SYS_nanosleep, &t, nullptr);
+    }
+    exit(0);
+  }
+  if (!m->result_set) m->result = PTHREAD_CANCELED;
   m->ended = true;
   thread_note_end(m, m->carrier);
   waits_for_last.store(true, std::memory_order_seq_cst);
   {
     RuntimeSection section;
-    WaitNode node(m);
+    WaitNode node(m, ParkReason::kJoin);
     Bucket& b = bucket_of(&waits_for_last);
     bool wait = false;
     {
       LockGuard guard(b.lock);
       if (live_threads()) wait = true, b.push_back(&node, &waits_for_last);
     }
-    if (wait) wait_on(node, ParkReason::kJoin, CLOCK_MONOTONIC, nullptr);
+    if (wait) wait_on(node, CLOCK_MONOTONIC, nullptr);
   }
   exit(0);
 }
@@ -194,7 +216,7 @@ void main_prepare_exit() noexcept {
 
 void main_notice_last() noexcept {
   // seq_cst: main stores the flag, then looks at the count; who ends stores the count, then looks at the flag
-  if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, 1, nullptr);
+  if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, ParkReason::kJoin, 1, nullptr);
 }
 
 void main_leave() noexcept {

@@ -51,7 +51,7 @@ bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept;
 /// Ends main's wait if a handler has run that does. @thread the main OS thread, with no runtime lock held below
 void main_interrupt(Carrier* c) noexcept;
 
-/// pthread_exit(3) of main: from here on its unwinding leads to main_ended() instead of the end of its OS thread.
+/// From here on the unwinding of main by pthread_exit(3) or cancellation leads to vt_main_ended() instead of the end of its OS thread.
 void main_prepare_exit() noexcept;
 /// A virtual thread has ended and none is left: main may wait for that.
 void main_notice_last() noexcept;

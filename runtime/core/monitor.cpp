@@ -18,9 +18,9 @@
 namespace vt {
 namespace {
 
-constexpr uint64_t kTick = 5'000'000;      // 5 ms: what runs longer without a switch counts as stuck; also CPython's switch interval
-constexpr unsigned kQuietTicks = 40;       // with all carriers idle for so long, the monitor sleeps until one isn't
-constexpr uint64_t kHog = 4'000'000;       // ns of CPU time without a switch: the carrier computes for one thread
+constexpr uint64_t kTick = 2'000'000;      // ns; what has run for a tick without a switch is looked at, so nothing stalls for more than two
+constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't
+constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
@@ -32,25 +32,26 @@ std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
 std::atomic<uint32_t> ticks{0};
 
-/// The kernel's view of an OS thread: 'R' runs or could, 'S' and 'D' wait in the kernel.
-char os_state(pid_t tid) noexcept {
-  char path[64], text[512];
-  va_list none;
-  (void)none;
-  auto format = [](char* out, size_t size, const char* f, ...) noexcept {
-    va_list args;
-    va_start(args, f);
-    format_into(out, size, f, args);
-    va_end(args);
-  };
-  format(path, sizeof path, "/proc/self/task/%d/stat", tid);
-  long fd = sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return '?';
-  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
-  sys::raw(SYS_close, fd);
-  for (long i = n - 2; i > 0; --i)  // the state follows the last ')'
+/// The state in the text of a /proc/.../stat: 'R' runs or could, 'S' and 'D' wait in the kernel.
+char state_in(const char* text, long n) noexcept {
+  for (long i = n - 2; i > 0; --i)  // it follows the last ')'
     if (text[i] == ')') return text[i + 2 < n ? i + 2 : i];
   return '?';
+}
+
+char os_state(Carrier* c) noexcept {
+  char text[512];
+  return state_in(text, c->view.read(c->view.stat, c->os_tid, "stat", text, sizeof text));
+}
+
+/// The main thread has ended, by pthread_exit as a platform thread.
+bool main_is_zombie() noexcept {
+  char text[512];
+  long fd = sys::raw(SYS_open, "/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  long n = sys::raw(SYS_read, fd, text, sizeof text - 1);
+  sys::raw(SYS_close, fd);
+  return state_in(text, n) == 'Z';
 }
 
 bool start_carrier() noexcept {
@@ -86,10 +87,10 @@ Carrier* best_helper() noexcept {
 /// `c` has run the same thread since the last tick.
 void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->timers.next() <= now) c->timers.expire(now, nullptr);
-  char state = os_state(c->os_tid);
+  char state = os_state(c);
   bool computes = state == 'R';
   if (computes && cpu_time(c->os_tid) - c->seen_cpu < kHog) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
-  bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED);
+  bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED) || __atomic_load_n(&c->requests, __ATOMIC_RELAXED);
   // Stuck even with nothing that waits for it: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
   if (c->queue.size() == 0 && !io) return;
@@ -144,6 +145,9 @@ bool look_around() noexcept {
       look_at_stuck(c, now);
     else
       c->stuck.store(false, std::memory_order_relaxed);
+    // Threads have waited in its queue for a tick at least: another carrier tries whether it can help, however little that was worth before.
+    c->queued_ticks = c->queue.size() ? c->queued_ticks + 1 : 0;
+    if (c->queued_ticks >= 2) carrier_want_help();
     if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
     c->seen_switches = switches;
   }
@@ -172,7 +176,7 @@ void* run(void*) noexcept {
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     quiet = look_around() ? quiet + 1 : 0;
     uint64_t now = sys::now();
-    if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && os_state(getpid()) == 'Z') exit(0);
+    if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
     none_since = live_threads() ? 0 : none_since ? none_since : now;
     if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed) && runtime_stop()) return nullptr;
     bool surplus = thin_out(now);

@@ -11,7 +11,7 @@ namespace vt {
 int monitor_start() noexcept;
 /// A carrier leaves its idle wait: the monitor must not sleep for ever now. Cheap. @thread scheduler @signal safe
 void monitor_notice() noexcept;
-/// Counts while anything runs; about one each 5 ms. @signal safe
+/// Counts while anything runs; about one each 2 ms. @signal safe
 uint32_t monitor_ticks() noexcept;
 /// Something was given to a carrier that has left. @thread any @signal safe
 void monitor_rescue() noexcept;

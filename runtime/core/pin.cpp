@@ -170,7 +170,7 @@ void wake_for_common() noexcept {
     ++open;
   }
   // Busy ones come past the common queue with their next switch.
-  if (!open || (!lazy_stealing && open < carrier_target())) monitor_request_carrier();
+  if (!open || (steal_credit.quick() && open < carrier_target())) monitor_request_carrier();
 }
 
 Carrier* block_pinned(VThread* v) noexcept {

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 #include "sys/raw.h"
 
 #ifndef IORING_SETUP_SINGLE_ISSUER
@@ -49,6 +50,7 @@ int Reactor::open() noexcept {
   if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
   if (r == -EINVAL) r = set_up(&ring_, 0);
   if (r < 0) return r;
+  ring_.ring_fd = ring_.enter_ring_fd = sys::move_up(ring_.ring_fd);
   io_uring_ring_dontfork(&ring_);
   probe(&ring_);
   wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
@@ -56,6 +58,7 @@ int Reactor::open() noexcept {
     io_uring_queue_exit(&ring_);
     return wake_fd_;
   }
+  wake_fd_ = sys::move_up(wake_fd_);
   opened_ = true;
   arm_wake();
   return 0;
@@ -144,6 +147,7 @@ bool Reactor::reap(Carrier* here) noexcept {
 
 void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   arm_wake();
+  if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
   if (has_unsubmitted()) ++submissions;
   io_uring_cqe* cqe;
   if (deadline == sys::kForever) {

@@ -214,7 +214,7 @@ bool runtime_start() noexcept {
   if (p != Phase::kReady) return p == Phase::kRunning;
   choose_mount();
   affinity_begin();
-  lazy_stealing = config.steal == StealPolicy::kLazy || (config.steal == StealPolicy::kAuto && has_gil());
+  steal_credit.begin(config.steal != StealPolicy::kAuto, config.steal == StealPolicy::kQuick || (config.steal == StealPolicy::kAuto && !has_gil()));
   static_tls_sync();
   kick_install();
   eject_install();

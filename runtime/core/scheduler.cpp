@@ -7,13 +7,14 @@
 #include "core/blocking.h"
 #include "core/monitor.h"
 #include "core/pin.h"
+#include "core/signals.h"
 #include "core/thread_area.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 
 namespace vt {
 
-bool lazy_stealing = false;
+StealCredit steal_credit;
 
 namespace {
 
@@ -144,6 +145,8 @@ void arrive(sys::Transfer transfer) noexcept {
   auto* c = static_cast<Carrier*>(transfer.data);
   *c->save = transfer.fctx;
   finish_switch(c);
+  // A handler that ran since the look in next_in_queue().
+  if (__builtin_expect(c->attention.load(std::memory_order_relaxed), 0)) signals_attend(c);
 }
 
 void resume(Carrier* c, VThread* v) noexcept {
@@ -178,21 +181,27 @@ void unpark(VThread* v, Carrier* here) noexcept {
       else if (v->pins) to = v->carrier;
       else if (to && to->is_main && v->off_main_until > monitor_ticks() && v->home) to = v->home;
       else if (config.chaos) to = random_carrier(here ? here->random : v->random);
-      return enqueue(v, to, here);
+      return enqueue(v, to, here, true);
     }
     VT_CHECK(s == State::kRunning);  // else it's woken twice
     if (v->state.compare_exchange_weak(s, State::kNotified, std::memory_order_acq_rel)) return;
   }
 }
 
-void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept {
+void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
   if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
-  to->queue.push(v);  // seq_cst in there; pairs with the idle protocol in Carrier::run()
-  if (to->idle.load(std::memory_order_seq_cst)) return carrier_wake(to);
+  // seq_cst in there; pairs with the idle protocol in Carrier::run()
+  if (woken && to == here && to->running) to->queue.push_woken(v);
+  else to->queue.push(v);
+  if (to->idle.load(std::memory_order_seq_cst)) {
+    // Ourselves: it reaps at the end of its wait, and looks at the queue next.
+    if (to == here) return to->idle.store(0, std::memory_order_relaxed);
+    return carrier_wake(to);
+  }
   if (__builtin_expect(to->gone.load(std::memory_order_seq_cst), 0)) return monitor_rescue();
-  // Its carrier is busy. A parallel program gets another one at once; one with a GIL only when the monitor sees it wait.
-  if (!lazy_stealing && (to != here || to->queue.size() > 1)) carrier_want_help();
+  // Its carrier is busy. A parallel program gets another one at once; one with a GIL only when the monitor sees threads wait.
+  if (steal_credit.quick() && (to != here || to->queue.size() > 1)) carrier_want_help();
   if (to->stuck.load(std::memory_order_relaxed)) carrier_want_help();
 }
 
@@ -225,7 +234,7 @@ void leave_for_ever() noexcept {
 }
 
 void eject(VThread* v, Carrier* to) noexcept {
-  constexpr uint32_t kTicksOff = 20;
+  constexpr uint32_t kTicksOff = 50;
   ++v->carrier->ejects;
   if (!to) return leave(v, Commit::kToBlocking);
   v->off_main_until = monitor_ticks() + kTicksOff;
@@ -270,15 +279,21 @@ VThread* pick(Carrier* c) noexcept {
   if (VThread* v = c->queue.pop()) return v;
 
   bool asked = c->asked.load(std::memory_order_relaxed) && c->asked.exchange(0, std::memory_order_acquire);
-  bool may_steal = asked || config.chaos || (!lazy_stealing && c->index < carrier_target());
+  bool quick = steal_credit.quick();
+  bool may_steal = asked || config.chaos || (quick && c->index < carrier_target());
   unsigned n = carrier_count();
   for (unsigned i = 1; may_steal && i < n; ++i) {
     Carrier* victim = carrier_at((c->index + i) % n);
     if (victim->queue.size() == 0) continue;
-    if (uint32_t got = victim->queue.steal_into(c->queue)) {
+    if (uint32_t got = quick ? victim->queue.steal_into(c->queue) : victim->queue.steal_one_into(c->queue)) {
       c->steals += got;
+      c->helps_since = sys::now();
       return c->queue.pop();
     }
+  }
+  if (c->helps_since) {
+    steal_credit.helped(sys::now() - c->helps_since);
+    c->helps_since = 0;
   }
   return nullptr;
 }

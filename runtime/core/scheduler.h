@@ -27,8 +27,8 @@ void chaos_yield() noexcept;
 
 /// A new virtual thread into a queue. @thread any
 void schedule_new(VThread* v, Carrier* here) noexcept;
-/// Puts a runnable thread into `to`'s queue and wakes who must be woken. @thread any
-void enqueue(VThread* v, Carrier* to, Carrier* here) noexcept;
+/// Puts a runnable thread into `to`'s queue and wakes who must be woken. `woken`: by the thread that runs on `here`. @thread any
+void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken = false) noexcept;
 
 /// The end of the calling virtual thread: leaves its stack for ever.
 [[noreturn]] void leave_for_ever() noexcept;
@@ -57,6 +57,29 @@ void choose_mount() noexcept;
 void mount_area(char* tp) noexcept;
 /// From the eject signal's handler, on the stack of `v`, which runs here: off to `to`'s queue, or null: to a blocking thread. @parks
 void eject(VThread* v, Carrier* to) noexcept;
-extern bool lazy_stealing;
+
+/// Whether further carriers are worth their while, learnt from what became of the last times one helped. HACKING.md, "Stealing".
+class StealCredit {
+ public:
+  void begin(bool fixed, bool quick) noexcept {
+    fixed_ = fixed;
+    credit_.store(quick ? kMost : -kMost, std::memory_order_relaxed);
+  }
+  /// An idle carrier may look for work by itself, and is called at once; else only when the monitor sees threads that wait.
+  bool quick() const noexcept { return credit_.load(std::memory_order_relaxed) > 0; }
+  /// A carrier that had taken others' threads was busy with them for `ns`.
+  void helped(uint64_t ns) noexcept {
+    if (fixed_) return;
+    int c = credit_.load(std::memory_order_relaxed) + (ns >= kWorthwhile ? kGain : -1);
+    credit_.store(c > kMost ? kMost : c < -kMost ? -kMost : c, std::memory_order_relaxed);  // a hint: a lost update does no harm
+  }
+
+ private:
+  static constexpr int kMost = 32, kGain = 8;
+  static constexpr uint64_t kWorthwhile = 100'000;  // ns: more than the wake-up of a carrier and the way of a lock's word cost
+  std::atomic<int> credit_{0};
+  bool fixed_ = false;
+};
+extern StealCredit steal_credit;
 
 }  // namespace vt

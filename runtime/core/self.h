@@ -24,8 +24,16 @@ struct Self {
   /// Semaphores that a signal handler posted while depth > 0: their waiters are woken when the section ends.
   void* deferred[kMaxDeferred] = {};
   /// What may stand among them beside semaphores: a handler ran on main's OS thread; main has a siglongjmp to make.
-  static constexpr void *kAttention = nullptr;
+  static inline void* const kAttention = (void*)2;
   static inline void* const kJump = (void*)1;
+  /// The last one, null if there is none. A handler may push meanwhile: the entry is read before the count is let go.
+  void* pop_deferred() noexcept {
+    while (uint8_t n = __atomic_load_n(&deferred_count, __ATOMIC_RELAXED)) {
+      void* what = deferred[n - 1];
+      if (__atomic_compare_exchange_n(&deferred_count, &n, (uint8_t)(n - 1), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return what;
+    }
+    return nullptr;
+  }
   bool has_deferred(void* what) const noexcept {
     for (int i = 0; i < deferred_count; ++i)
       if (deferred[i] == what) return true;

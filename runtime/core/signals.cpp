@@ -77,13 +77,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
       if (platform.deferred_count) run_deferred(&platform);
       main_interrupt(c);
     } else {
-      // What the handler posted is handed on to whom it interrupted; the loop looks after its own.
-      if (over)
-        while (platform.deferred_count && over->deferred_count < Self::kMaxDeferred - 2) {
-          platform.deferred_count = (uint8_t)(platform.deferred_count - 1);
-          over->deferred[over->deferred_count] = platform.deferred[platform.deferred_count];
-          over->deferred_count = (uint8_t)(over->deferred_count + 1);
-        }
+      // What the handler posted stays in main's list: whoever attends, at the next switch or at the section's end, looks there.
       if (over && over->deferred_count < Self::kMaxDeferred && !over->has_deferred(Self::kAttention)) {
         over->deferred[over->deferred_count] = Self::kAttention;
         over->deferred_count = (uint8_t)(over->deferred_count + 1);
@@ -201,10 +195,7 @@ void signals_attend(Carrier* c) noexcept {
   MainThread* m = main_thread();
   if (!m) return;
   auto& platform = *(PlatformThread*)(m->tp + ((char*)&vt_platform - sys::thread_pointer()));
-  while (platform.deferred_count) {
-    platform.deferred_count = (uint8_t)(platform.deferred_count - 1);
-    sem_hand_over(platform.deferred[platform.deferred_count], c);
-  }
+  while (void* sem = platform.pop_deferred()) sem_hand_over(sem, c);
   main_interrupt(c);
 }
 

@@ -169,6 +169,10 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->signal_mask = w.has_mask ? w.mask : inherited_mask();
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
+  v->cancel_requested.store(false, std::memory_order_relaxed);
+  v->cancel_disabled.store(false, std::memory_order_relaxed);
+  v->cancel_async.store(false, std::memory_order_relaxed);
+  v->wait_key.store(nullptr, std::memory_order_relaxed);
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
@@ -246,7 +250,7 @@ void thread_note_end(VThread* v, Carrier* here) noexcept {
     LockGuard guard(b.lock);
     v->done = 1;
     detached = v->detached;
-    joiner = b.first(&v->done);
+    joiner = b.first(&v->done, ParkReason::kJoin);
     if (joiner) b.remove(joiner, WaitResult::kWoken);
   }
   if (detached) release(v);
@@ -266,7 +270,8 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   RuntimeSection section;
   if (current() == v) return -EDEADLK;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kJoin);
+  node.cancellable = true;
   Bucket& b = bucket_of(&v->done);
   {
     LockGuard guard(b.lock);
@@ -275,12 +280,12 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
     if (!v->done) b.push_back(&node, &v->done);
   }
   if (node.key.load(std::memory_order_relaxed)) {
-    WaitResult r = wait_on(node, ParkReason::kJoin, clock, deadline);
-    if (r == WaitResult::kTimedOut) {
+    WaitResult r = wait_on(node, clock, deadline);
+    if (r != WaitResult::kWoken) {
       LockGuard guard(b.lock);
       if (!v->done) {
         v->joining = false;
-        return -ETIMEDOUT;
+        return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
       }
     }
   }
@@ -323,7 +328,6 @@ void thread_set_result(void* value) noexcept {
   if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
   v->result = value;
   v->result_set = true;
-  if (v->is_main) main_prepare_exit();
 }
 
 void thread_platform_exits() noexcept {

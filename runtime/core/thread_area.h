@@ -35,6 +35,8 @@ pid_t own_tid() noexcept;
 /// Where it lies, from the thread pointer.
 long thread_area_tid_offset() noexcept;
 void thread_area_set_tid(char* tp, pid_t tid) noexcept;
+/// As pthread_cancel(3) does for a thread whose cancellation is deferred. @thread any
+void thread_area_set_cancelled(char* tp) noexcept;
 
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context

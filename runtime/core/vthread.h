@@ -28,6 +28,7 @@
 namespace vt {
 
 struct Carrier;
+struct IoWait;
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
@@ -75,6 +76,15 @@ struct VThread : Self {
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
+
+  // ---- cancellation (core/cancel.h)
+  std::atomic<bool> cancel_requested{false};
+  std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
+  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  std::atomic<const void*> wait_key{nullptr};// the key of its last wait in the wait table
+  std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for this look
+  VThread* next_request = nullptr;           // in a carrier's list, under its mail_lock
+  std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen
 
   // ---- its end; under the bucket lock of &done
   uint32_t done = 0;

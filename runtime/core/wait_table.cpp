@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "core/cancel.h"
 #include "core/scheduler.h"
 #include "sys/futex.h"
 
@@ -63,18 +64,18 @@ Bucket& bucket_of(const void* key) noexcept {
 
 namespace {
 /// Main's park, which a handler may end.
-void park_main(MainThread* m, WaitNode& n, ParkReason reason, Interrupt interrupt) noexcept {
+void park_main(MainThread* m, WaitNode& n, Interrupt interrupt) noexcept {
   m->interrupt = interrupt;
   m->waits_on = &n;
   // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  bool early = main_is_interrupted(m, interrupt) && take_out(&n, WaitResult::kInterrupted);
-  if (!early) park(reason);
+  bool early = (main_is_interrupted(m, interrupt) || (n.cancellable && cancel_wanted(m))) && take_out(&n, WaitResult::kInterrupted);
+  if (!early) park(n.kind.load(std::memory_order_relaxed));
   m->waits_on = nullptr;
 }
 }  // namespace
 
-WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timespec* deadline, Interrupt interrupt) noexcept {
+WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Interrupt interrupt) noexcept {
   if (!n.parks) return wait_platform(n, clock, deadline, interrupt != Interrupt::kNever);
   auto* v = static_cast<VThread*>(n.owner);
   if (deadline) {
@@ -85,8 +86,8 @@ WaitResult wait_on(WaitNode& n, ParkReason reason, clockid_t clock, const timesp
     v->home->timers.arm(&n.timer);
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
-  if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, reason, interrupt);
-  else park(reason);
+  if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
+  else if (!(n.cancellable && cancel_wanted(v) && take_out(&n, WaitResult::kInterrupted))) park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
   return n.result.load(std::memory_order_relaxed);
 }
@@ -97,7 +98,7 @@ void wake(WaitNode* n, Carrier* here) noexcept {
   sys::futex_wake(&n->woken, 1);
 }
 
-int wake_all(const void* key, int count, Carrier* here) noexcept {
+int wake_all(const void* key, ParkReason kind, int count, Carrier* here) noexcept {
   Bucket& b = bucket_of(key);
   WaitNode* list = nullptr;
   WaitNode** end = &list;
@@ -105,7 +106,7 @@ int wake_all(const void* key, int count, Carrier* here) noexcept {
   {
     LockGuard guard(b.lock);
     while (n < count) {
-      WaitNode* w = b.first(key);
+      WaitNode* w = b.first(key, kind);
       if (!w) break;
       b.remove(w, WaitResult::kWoken);
       *end = w;

@@ -25,12 +25,16 @@ namespace vt {
 enum class WaitResult : uint32_t { kQueued, kWoken, kTimedOut, kInterrupted };
 
 struct WaitNode {
-  explicit WaitNode(Self* s) noexcept : owner(s), parks(self_parks(s)) {}
+  WaitNode(Self* s, ParkReason what) noexcept : owner(s), parks(self_parks(s)), kind(what) {}
   WaitNode(const WaitNode&) = delete;
   WaitNode& operator=(const WaitNode&) = delete;
 
   Self* owner;
   bool parks;                                      // else it sleeps on `woken`, in the kernel
+  /// What kind of object `key` is the address of. A release may come late, when the address is something else's: it takes only
+  /// nodes of its own kind. Changes with `key`.
+  std::atomic<ParkReason> kind;
+  std::atomic<uint32_t>* counter = nullptr;        // the object counts its queued nodes there: less one by whoever dequeues this one
   WaitNode* next = nullptr;
   WaitNode* prev = nullptr;
   std::atomic<const void*> key{nullptr};           // changes only under the locks of both buckets (requeue)
@@ -40,6 +44,7 @@ struct WaitNode {
   uint32_t tag = 0;                                // the primitive's
   bool starved = false;
   bool granted = false;                            // what it waits for is its own already
+  bool cancellable = false;                        // pthread_cancel(3) ends the wait: kInterrupted
   Timer timer;
 };
 
@@ -50,6 +55,7 @@ class Bucket {
 
   void push_back(WaitNode* n, const void* key) noexcept {
     n->key.store(key, std::memory_order_relaxed);
+    if (n->parks) static_cast<VThread*>(n->owner)->wait_key.store(key, std::memory_order_relaxed);
     n->result.store(WaitResult::kQueued, std::memory_order_relaxed);
     n->next = nullptr;
     n->prev = tail_;
@@ -59,6 +65,7 @@ class Bucket {
   /// The node's wait is over with `result`: the caller owes it a wake().
   void remove(WaitNode* n, WaitResult result) noexcept {
     unlink(n);
+    if (n->counter) n->counter->fetch_sub(1, std::memory_order_relaxed);
     n->result.store(result, std::memory_order_relaxed);
   }
   void unlink(WaitNode* n) noexcept {
@@ -66,16 +73,22 @@ class Bucket {
     (n->next ? n->next->prev : tail_) = n->prev;
     n->next = n->prev = nullptr;
   }
-  WaitNode* first(const void* key) const noexcept { return match(head_, key); }
-  WaitNode* following(const WaitNode* n) const noexcept { return match(n->next, n->key.load(std::memory_order_relaxed)); }
+  WaitNode* first(const void* key, ParkReason kind) const noexcept { return match(head_, key, kind); }
+  WaitNode* following(const WaitNode* n) const noexcept { return match(n->next, n->key.load(std::memory_order_relaxed), n->kind.load(std::memory_order_relaxed)); }
+  /// `owner`'s node, null if it has none here.
+  WaitNode* of(const Self* owner) const noexcept {
+    WaitNode* n = head_;
+    while (n && n->owner != owner) n = n->next;
+    return n;
+  }
   void reset() noexcept {
     lock.reset();
     head_ = tail_ = nullptr;
   }
 
  private:
-  static WaitNode* match(WaitNode* n, const void* key) noexcept {
-    while (n && n->key.load(std::memory_order_relaxed) != key) n = n->next;
+  static WaitNode* match(WaitNode* n, const void* key, ParkReason kind) noexcept {
+    while (n && (n->key.load(std::memory_order_relaxed) != key || n->kind.load(std::memory_order_relaxed) != kind)) n = n->next;
     return n;
   }
   WaitNode* head_ = nullptr;
@@ -86,7 +99,7 @@ Bucket& bucket_of(const void* key) noexcept;
 
 /// Waits until the caller's queued node is dequeued and woken, or `deadline` (on `clock`; null: for ever) has passed, or
 /// a signal handler ran on a platform thread, or main, such that `interrupt` says it ends the call. Not under a lock. @parks
-WaitResult wait_on(WaitNode& node, ParkReason reason, clockid_t clock, const timespec* deadline,
+WaitResult wait_on(WaitNode& node, clockid_t clock, const timespec* deadline,
                    Interrupt interrupt = Interrupt::kNever) noexcept;
 
 /// Takes the node out of its queue if it's still there: the caller then owes the wake. False: somebody else has.
@@ -96,7 +109,7 @@ bool take_out(WaitNode* node, WaitResult result) noexcept;
 void wake(WaitNode* node, Carrier* here) noexcept;
 
 /// Dequeues and wakes up to `count` waiters on `key`; how many. The simple primitives' release. @thread any
-int wake_all(const void* key, int count, Carrier* here) noexcept;
+int wake_all(const void* key, ParkReason kind, int count, Carrier* here) noexcept;
 
 /// In a forked child: nobody waits any more.
 void wait_table_after_fork() noexcept;

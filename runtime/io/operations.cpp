@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "api.h"
 #include "base/config.h"
 #include "core/io_wait.h"
@@ -42,6 +44,7 @@ std::atomic<bool> timeouts_in_use{false};
 constexpr int kKnownFds = 1 << 16;
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
 uint32_t known[kKnownFds];               // epoch << 8 | misses
+uint32_t streams[kKnownFds];             // the epoch in which it was seen not to be a file
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
 bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
@@ -138,89 +141,14 @@ ssize_t attempt(int fd, Call&& call) noexcept {
   return hit ? r : kUndecided;
 }
 
-}  // namespace
-
-void io_note_timeout_option() noexcept { timeouts_in_use.store(true, std::memory_order_relaxed); }
-void io_forget(int fd) noexcept {
-  if (is_known(fd)) __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
-}
-void io_note_nonblocking() noexcept {
-  uint32_t e = current_epoch.load(std::memory_order_relaxed);
-  while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {
-  }
-}
-
-// ---------------------------------------------------------------- reading
-
-ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); });
-  if (r != kUndecided) return r;
-  if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-  return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
-    io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
-    sqe->rw_flags = flags;
-  });
-}
-
-ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
-  iovec one{buffer, size};
-  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
-  if (r != kUndecided) return r;
-  if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
-  if (size > 0x7ffff000) size = 0x7ffff000;
-  return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
-                    [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
-}
-ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
-ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0) return -EINVAL;
-  iovec one{buffer, size};
-  return io_preadv(fd, &one, 1, offset, 0);
-}
-
-ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
-  if (!(flags & MSG_WAITALL)) {
-    ssize_t r = attempt(fd, [&] { return raw(SYS_recvfrom, fd, buffer, size, flags | MSG_DONTWAIT, nullptr, nullptr); });
-    if (r != kUndecided) return r;
-  }
-  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
-  if (size > 0x7ffff000) size = 0x7ffff000;
-  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
-                    [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
-}
-
-ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
-  if (!(flags & MSG_WAITALL)) {
-    ssize_t r = attempt(fd, [&] { return raw(SYS_recvmsg, fd, message, flags | MSG_DONTWAIT); });
-    if (r != kUndecided) return r;
-  }
-  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return raw(SYS_recvmsg, fd, message, flags);
-  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO),
-                    [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
-}
-
-ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
-  if (!from) return io_recv(fd, buffer, size, flags);
-  uint64_t deadline = kForever;
-  // Tried, then waited for: the address comes back as recvfrom's own semantics have it.
-  for (bool first = true;; first = false) {
-    ssize_t r = raw(SYS_recvfrom, fd, buffer, size, flags | MSG_DONTWAIT, from, from_size);
-    if (r != -EAGAIN || (flags & MSG_DONTWAIT)) return r;
-    if (first) {
-      if (is_nonblocking(fd)) return r;
-      deadline = socket_deadline(fd, SO_RCVTIMEO);
-    }
-    if (int w = wait_ready(fd, POLLIN, deadline, ParkReason::kRecv); w < 0) return w;
-  }
-}
-
-// ---------------------------------------------------------------- writing
-
-namespace {
-
-bool is_file(int fd) noexcept {
+/// Short counts on streams are frequent, so what is none is remembered, for as long as `known` would be.
+bool may_be_file(int fd) noexcept {
+  uint32_t epoch = current_epoch.load(std::memory_order_acquire);
+  if (is_known(fd) && __atomic_load_n(&streams[fd], __ATOMIC_RELAXED) == epoch) return false;
   struct stat s;
-  return raw(SYS_fstat, fd, &s) == 0 && (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode));
+  if (raw(SYS_fstat, fd, &s) == 0 && (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode))) return true;
+  if (is_known(fd)) __atomic_store_n(&streams[fd], epoch, __ATOMIC_RELAXED);
+  return false;
 }
 
 /// Copies the vector from its byte `done` on. Null: no memory.
@@ -246,25 +174,6 @@ struct Rest {
   }
 };
 
-/// The loop of every write: `attempt(done)` writes without blocking from byte `done` on.
-template <class Attempt>
-ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
-  if (config.chaos) chaos_yield();
-  ssize_t r = attempt(0);
-  if (r < 0 ? r != -EAGAIN : (size_t)r >= size) return r;
-  size_t done = r < 0 ? 0 : (size_t)r;
-  if (is_nonblocking(fd)) return r;
-  uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
-  for (;;) {
-    if (int w = wait_ready(fd, POLLOUT, deadline, ParkReason::kWrite); w < 0) return done ? (ssize_t)done : w;
-    r = attempt(done);
-    if (r == -EAGAIN) continue;
-    if (r < 0) return done ? (ssize_t)done : r;
-    done += (size_t)r;
-    if (done >= size) return (ssize_t)done;
-  }
-}
-
 size_t total(const iovec* v, int n) noexcept {
   size_t sum = 0;
   for (int i = 0; i < n; ++i)
@@ -274,28 +183,208 @@ size_t total(const iovec* v, int n) noexcept {
 
 }  // namespace
 
+void io_note_timeout_option() noexcept { timeouts_in_use.store(true, std::memory_order_relaxed); }
+void io_forget(int fd) noexcept {
+  if (!is_known(fd)) return;
+  __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
+  __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
+}
+void io_note_nonblocking() noexcept {
+  uint32_t e = current_epoch.load(std::memory_order_relaxed);
+  while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {
+  }
+}
+
+// ---------------------------------------------------------------- reading
+
+namespace {
+
+/// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
+ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flags, size_t done) noexcept {
+  Rest rest;
+  for (size_t size = total(vector, count); done < size;) {
+    if (!rest.from(vector, count, done)) break;
+    off_t at = offset == -1 ? -1 : offset + (off_t)done;
+    ssize_t r = raw(SYS_preadv2, fd, rest.vector, rest.count, at, 0, flags | RWF_NOWAIT);
+    if (r == -EAGAIN)
+      r = submit_one(ParkReason::kFile, kForever, [&](io_uring_sqe* sqe) {
+        io_uring_prep_readv(sqe, fd, rest.vector, (unsigned)rest.count, (uint64_t)at);
+        sqe->rw_flags = flags;
+      });
+    if (r <= 0) break;
+    done += (size_t)r;
+  }
+  return (ssize_t)done;
+}
+
+}  // namespace
+
+ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  auto call = [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); };
+  // The ring takes an offset on a pipe and waits: with one, the kernel's own call is always asked first.
+  ssize_t r = offset == -1 ? attempt(fd, call) : call();
+  if (r > 0 && (size_t)r < total(vector, count) && !(flags & RWF_NOWAIT) && may_be_file(fd))
+    return read_rest(fd, vector, count, offset, flags, (size_t)r);
+  if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
+  if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
+    io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
+    sqe->rw_flags = flags;
+  });
+}
+
+ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
+  if (size) {  // preadv2 of nothing asks nobody
+    iovec one{buffer, size};
+    ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
+    if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
+    if (r != kUndecided) return r;
+  }
+  if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
+  if (size > 0x7ffff000) size = 0x7ffff000;
+  return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
+                    [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
+}
+ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
+ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
+  if (offset < 0) return -EINVAL;
+  iovec one{buffer, size};
+  return io_preadv(fd, &one, 1, offset, 0);
+}
+
+namespace {
+
+/// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
+template <class Call, class Fill>
+ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
+  if (!(flags & MSG_WAITALL)) {
+    ssize_t r = attempt(fd, [&] { return call(flags | MSG_DONTWAIT); });
+    if (r != kUndecided) return r;
+  }
+  if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return call(flags);
+  if ((flags & MSG_WAITALL) && (flags & MSG_PEEK)) {  // the ring, going on after a part, peeks at the same bytes again
+    ssize_t r = 0;
+    blocking([&] { r = call(flags); });
+    return r;
+  }
+  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+}
+
+}  // namespace
+
+ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
+  if (size > 0x7ffff000) size = 0x7ffff000;
+  return receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
+                 [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
+}
+
+ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
+  return receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
+                 [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+}
+
+ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
+  if (!from) return io_recv(fd, buffer, size, flags);
+  iovec one{buffer, size};
+  msghdr message{};
+  bool submitted = false;
+  ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, from, from_size); },
+                      [&](io_uring_sqe* sqe) {
+                        message.msg_name = from;
+                        message.msg_namelen = from_size ? *from_size : 0;
+                        message.msg_iov = &one;
+                        message.msg_iovlen = 1;
+                        io_uring_prep_recvmsg(sqe, fd, &message, (unsigned)flags);
+                        submitted = true;
+                      });
+  if (submitted && r >= 0 && from_size) *from_size = message.msg_namelen;
+  return r;
+}
+
+// ---------------------------------------------------------------- writing
+
+namespace {
+
+bool is_socket(int fd) noexcept {
+  struct stat s;
+  return raw(SYS_fstat, fd, &s) == 0 && S_ISSOCK(s.st_mode);
+}
+bool socket_has(int fd, int option, int value) noexcept {
+  int has = -1;
+  socklen_t size = sizeof has;
+  return raw(SYS_getsockopt, fd, SOL_SOCKET, option, &has, &size) == 0 && has == value;
+}
+
+/// The loop of every write: `attempt(done, may_wait)` writes from byte `done` on. @parks
+template <class Attempt>
+ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
+  // Poll isn't told when a full UNIX socket is shut down for writing by its own process: such a one is looked at now and then.
+  constexpr uint64_t kFirstLook = sys::kSecond / 16, kLastLook = 2 * sys::kSecond;
+  // An unconnected datagram socket is always writable for poll, also while the receiver's queue is full: not asked for ever.
+  constexpr int kLies = 3;
+  if (config.chaos) chaos_yield();
+  ssize_t r = attempt(0, false);
+  if (r < 0 ? r != -EAGAIN : (size_t)r >= size) return r;
+  size_t done = r < 0 ? 0 : (size_t)r;
+  if (is_nonblocking(fd)) return r;
+  uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO), look = kFirstLook;
+  for (int lies = 0;;) {
+    uint64_t until = look ? std::min(deadline, sys::add(sys::now(), look)) : deadline;
+    int w = wait_ready(fd, POLLOUT, until, ParkReason::kWrite);
+    if (w == -EAGAIN && until != deadline)
+      look = socket_has(fd, SO_DOMAIN, AF_UNIX) ? std::min(2 * look, kLastLook) : 0;
+    else if (w < 0)
+      return done ? (ssize_t)done : w;
+    else if (done && (w & POLLERR) && is_socket(fd))
+      return (ssize_t)done;  // the next call is to tell the error
+    r = attempt(done, false);
+    if (r == -EAGAIN) {
+      if (w < 0 || ++lies != kLies || !socket_has(fd, SO_TYPE, SOCK_DGRAM)) continue;
+      blocking([&] { r = attempt(done, true); });
+    }
+    if (r < 0) return done ? (ssize_t)done : r;
+    done += (size_t)r;
+    if (done >= size) return (ssize_t)done;
+  }
+}
+
+}  // namespace
+
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+  if (flags & RWF_NOWAIT) return first;
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;
   size_t size = total(vector, count);
   if (first >= 0 && (size_t)first >= size) return first;
-  if (first == -EAGAIN || offset != -1) {
-    if (is_file(fd)) {
-      if (first == -EAGAIN) return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);
-      return first;  // a short write to a file, as write(2) may
-    }
-  }
-  bool again = false;  // the first attempt is made already
   Rest rest;
-  return write_all(fd, size, [&](size_t done) -> ssize_t {
+  if (may_be_file(fd)) {  // the rest of a file's write, as a blocking write has it
+    size_t done = first < 0 ? 0 : (size_t)first;
+    if (!rest.from(vector, count, done)) return first;
+    ssize_t r = raw(SYS_pwritev2, fd, rest.vector, rest.count, offset == -1 ? -1 : offset + (off_t)done, 0, flags);
+    return r < 0 ? (done ? (ssize_t)done : r) : (ssize_t)done + r;
+  }
+  bool again = false, plain = false;  // the first attempt is made already
+  return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     if (!again) return again = true, first;
     if (!rest.from(vector, count, done)) return -ENOMEM;
-    return raw(SYS_pwritev2, fd, rest.vector, rest.count, offset, 0, flags | RWF_NOWAIT);
+    if (done && !plain) {  // a socket that breaks after a part raises no SIGPIPE
+      msghdr message{};
+      message.msg_iov = rest.vector;
+      message.msg_iovlen = (size_t)rest.count;
+      ssize_t r = raw(SYS_sendmsg, fd, &message, MSG_NOSIGNAL | (may_wait ? 0 : MSG_DONTWAIT));
+      if (r != -ENOTSOCK) return r;
+      plain = true;
+    }
+    return raw(SYS_pwritev2, fd, rest.vector, rest.count, offset, 0, may_wait ? flags : flags | RWF_NOWAIT);
   });
 }
 ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
+  if (!size) {  // pwritev2 of nothing asks nobody; on a datagram socket it is a datagram
+    ssize_t r = io_send(fd, buffer, 0, 0);
+    return r == -ENOTSOCK ? raw(SYS_write, fd, buffer, size) : r;
+  }
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, -1, 0);
 }
@@ -308,8 +397,9 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
 
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
-  return write_all(fd, size, [&](size_t done) -> ssize_t {
-    return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, flags | MSG_DONTWAIT, to, to_size);
+  return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
+    int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
+    return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);
   });
 }
 ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
@@ -321,7 +411,7 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
   int count = (int)message->msg_iovlen;
   bool again = false;
   Rest rest;
-  return write_all(fd, total(message->msg_iov, count), [&](size_t done) -> ssize_t {
+  return write_all(fd, total(message->msg_iov, count), [&](size_t done, bool may_wait) -> ssize_t {
     if (!again) return again = true, first;
     msghdr part = *message;
     if (done) {
@@ -331,7 +421,7 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
       part.msg_control = nullptr;  // went with the first bytes
       part.msg_controllen = 0;
     }
-    return raw(SYS_sendmsg, fd, &part, flags | MSG_DONTWAIT);
+    return raw(SYS_sendmsg, fd, &part, flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0));
   });
 }
 
@@ -352,7 +442,11 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
   uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
   int r = submit_one(ParkReason::kConnect, deadline,
                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });
-  return r == -EAGAIN && deadline != kForever ? -EINPROGRESS : r;
+  if (r == -EALREADY) {  // one that a limit cut short: waited for again
+    int w = wait_ready(fd, POLLOUT, deadline, ParkReason::kConnect);
+    return w < 0 ? r : (int)raw(SYS_connect, fd, address, size);
+  }
+  return r == -EAGAIN && deadline != kForever && address->sa_family != AF_UNIX ? -EINPROGRESS : r;
 }
 
 int io_wait_readable(int fd, uint64_t deadline) noexcept { return wait_ready(fd, POLLIN, deadline, ParkReason::kSignal); }
@@ -383,7 +477,7 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
   }
   main_call_begins(current());
   do blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
-  while (r == -EINTR && has_virtual_signals());
+  while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
   return (pid_t)r;
 }
 
@@ -393,7 +487,7 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usag
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
     do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
-    while (r == -EINTR && has_virtual_signals());
+    while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
   }
   if (r == 0 && info) *info = mine;
   return (int)r;

@@ -1,9 +1,12 @@
 // poll, select and epoll_wait: the kernel is asked first; if nothing is ready, one poll submission for each descriptor, and
 // it is asked again when the first of them completes. Layer: io.
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <algorithm>
 
 #include "api.h"
 #include "base/config.h"
@@ -23,6 +26,8 @@ constexpr unsigned kOnStack = 16;
 uint64_t deadline_of(const timespec* timeout) noexcept {
   return timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : kForever;
 }
+
+bool valid(const timespec* timeout) noexcept { return !timeout || (sys::valid(*timeout) && timeout->tv_sec >= 0); }
 
 /// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). @parks
 int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
@@ -49,13 +54,25 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
   return r;
 }
 
+/// The kernel's table of descriptors has this many places, and select looks at no more bits. INT_MAX: unknown.
+int table_size() noexcept {
+  char text[1024];
+  long fd = raw(SYS_open, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return INT_MAX;
+  long n = raw(SYS_read, fd, text, sizeof text - 1);
+  raw(SYS_close, fd);
+  text[n > 0 ? n : 0] = 0;
+  const char* line = strstr(text, "\nFDSize:");
+  return line ? atoi(line + 8) : INT_MAX;
+}
+
 /// Without a descriptor to watch, poll and select are sleeps.
 int sleep_till(uint64_t deadline) noexcept { return sleep_until(CLOCK_MONOTONIC, sys::to_timespec(deadline), true); }
 
 }  // namespace
 
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
-  if (timeout && !sys::valid(*timeout)) return -EINVAL;
+  if (!valid(timeout)) return -EINVAL;
   main_call_begins(current());
   uint64_t deadline = deadline_of(timeout);
   for (int waited = 0;;) {
@@ -71,7 +88,8 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
 }
 
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
-  if (count < 0 || (timeout && (!sys::valid(*timeout) || timeout->tv_sec < 0))) return -EINVAL;
+  if (count < 0 || !valid(timeout)) return -EINVAL;
+  if (count > FD_SETSIZE) count = std::min(count, table_size());  // getdtablesize() is passed with sets that are smaller
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;
   uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
@@ -114,6 +132,7 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
 }
 
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
+  if (!valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   pollfd one{epfd, POLLIN, 0};
   main_call_begins(current());

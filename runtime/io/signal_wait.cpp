@@ -52,14 +52,15 @@ int signal_suspend(const sigset_t* mask) noexcept {
   bool masked = masked_call_begins(mask, &saved);
   {
     RuntimeSection section;
-    WaitNode node(section.self_ptr());
+    WaitNode node(section.self_ptr(), ParkReason::kSignal);
+    node.cancellable = true;
     Bucket& b = bucket_of(&node);
     {
       LockGuard guard(b.lock);
       b.push_back(&node, &node);
     }
     // Asynchronous signals don't reach the other virtual threads yet: they wait for ever.
-    wait_on(node, ParkReason::kSignal, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways);
+    wait_on(node, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways);
   }
   if (masked) masked_call_ends(&saved);
   return -EINTR;

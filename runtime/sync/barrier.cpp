@@ -32,7 +32,7 @@ int barrier_init(pthread_barrier_t* b, unsigned count) noexcept {
 int barrier_wait(pthread_barrier_t* barrier) noexcept {
   if (config.chaos) chaos_yield();
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kBarrier);
   Bucket& b = bucket_of(barrier);
   {
     LockGuard guard(b.lock);
@@ -43,7 +43,7 @@ int barrier_wait(pthread_barrier_t* barrier) noexcept {
       o->arrived = 0;
       WaitNode* list = nullptr;
       WaitNode** end = &list;
-      while (WaitNode* n = b.first(barrier)) {
+      while (WaitNode* n = b.first(barrier, ParkReason::kBarrier)) {
         b.remove(n, WaitResult::kWoken);
         *end = n;
         end = &n->next;
@@ -58,7 +58,7 @@ int barrier_wait(pthread_barrier_t* barrier) noexcept {
       return PTHREAD_BARRIER_SERIAL_THREAD;
     }
   }
-  wait_on(node, ParkReason::kBarrier, CLOCK_MONOTONIC, nullptr);
+  wait_on(node, CLOCK_MONOTONIC, nullptr);
   return 0;
 }
 

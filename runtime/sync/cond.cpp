@@ -21,10 +21,8 @@ std::atomic<uint32_t>& waiters(pthread_cond_t* c) noexcept { return *reinterpret
 
 /// The first waiter out of the queue; null if none.
 WaitNode* take_first(Bucket& b, pthread_cond_t* c) noexcept {
-  WaitNode* n = b.first(c);
-  if (!n) return nullptr;
-  waiters(c).fetch_sub(1, std::memory_order_relaxed);
-  b.remove(n, WaitResult::kWoken);
+  WaitNode* n = b.first(c, ParkReason::kCond);
+  if (n) b.remove(n, WaitResult::kWoken);
   return n;
 }
 
@@ -38,9 +36,13 @@ clockid_t cond_clock(const pthread_cond_t* c) noexcept {
 int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (config.chaos) chaos_yield();
+  if (!mutex_may_release(m)) return -EPERM;
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kCond);
   node.aux = m;
+  node.cancellable = true;
+  // Whoever dequeues the node takes it off the count, under the lock: once it is dequeued the cond may be destroyed.
+  node.counter = &waiters(c);
   Bucket& b = bucket_of(c);
   {
     LockGuard guard(b.lock);
@@ -48,26 +50,12 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
     waiters(c).fetch_add(1, std::memory_order_seq_cst);
     b.push_back(&node, c);
   }
-  int error = 0;
-  unsigned count = mutex_release_for_wait(m, &error);
-  if (error) {  // not the owner: as if we had never come
-    LockGuard guard(b.lock);
-    if (node.result.load(std::memory_order_relaxed) == WaitResult::kQueued) {
-      waiters(c).fetch_sub(1, std::memory_order_relaxed);
-      b.remove(&node, WaitResult::kTimedOut);
-      return -error;
-    }
-  }
-  WaitResult r = wait_on(node, ParkReason::kCond, clock, deadline);
-  bool timed_out = r == WaitResult::kTimedOut && node.key.load(std::memory_order_relaxed) == c;
-  if (timed_out) waiters(c).fetch_sub(1, std::memory_order_relaxed);
-  if (node.granted) {  // moved to the mutex's queue, and handed the mutex
-    m->__data.__owner = thread_area_tid(sys::thread_pointer());
-    m->__data.__count = count;
-  } else {
-    mutex_relock(m, count, node.key.load(std::memory_order_relaxed) == m);
-  }
-  return timed_out ? -ETIMEDOUT : 0;
+  unsigned count = mutex_release_for_wait(m);
+  WaitResult r = wait_on(node, clock, deadline);
+  bool moved = node.key.load(std::memory_order_relaxed) == m;  // to the mutex's queue
+  mutex_relock(m, count, moved);
+  if (r == WaitResult::kInterrupted) return -EINTR;  // cancelled
+  return r == WaitResult::kTimedOut && !moved ? -ETIMEDOUT : 0;
 }
 
 int cond_signal(pthread_cond_t* c) noexcept {

@@ -12,7 +12,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   main_call_begins(current());
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kFutex);
   Bucket& b = bucket_of(word);
   {
     LockGuard guard(b.lock);
@@ -20,7 +20,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
     if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != expected) return -EAGAIN;
     b.push_back(&node, word);
   }
-  switch (wait_on(node, ParkReason::kFutex, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
+  switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: return -ETIMEDOUT;
     case WaitResult::kInterrupted: return -EINTR;
     default: return 0;
@@ -29,7 +29,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
 
 int futex_wake(const uint32_t* word, int count) noexcept {
   RuntimeSection section;
-  return wake_all(word, count, carrier_here());
+  return wake_all(word, ParkReason::kFutex, count, carrier_here());
 }
 
 int sleep_until(clockid_t clock, const timespec& deadline, bool in_call) noexcept {
@@ -37,13 +37,14 @@ int sleep_until(clockid_t clock, const timespec& deadline, bool in_call) noexcep
   if (!in_call) main_call_begins(current());
   do {
     RuntimeSection section;
-    WaitNode node(section.self_ptr());
+    WaitNode node(section.self_ptr(), ParkReason::kSleep);
+    node.cancellable = true;
     Bucket& b = bucket_of(&node);
     {
       LockGuard guard(b.lock);
       b.push_back(&node, &node);
     }
-    if (wait_on(node, ParkReason::kSleep, clock, &deadline, Interrupt::kAlways) == WaitResult::kInterrupted) return -EINTR;
+    if (wait_on(node, clock, &deadline, Interrupt::kAlways) == WaitResult::kInterrupted) return -EINTR;
   } while (sys::now_on(clock) < sys::to_ns(deadline));  // a clock that was set back
   return 0;
 }

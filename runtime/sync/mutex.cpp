@@ -51,7 +51,7 @@ __attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, con
       if (word(m).load(std::memory_order_relaxed) == 0 && try_fast(m)) return 0;
     }
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kMutex);
   Bucket& b = bucket_of(m);
   for (;;) {
     {
@@ -60,7 +60,7 @@ __attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, con
       if (word(m).exchange(2, std::memory_order_acquire) == 0) return 0;
       b.push_back(&node, m);
     }
-    if (wait_on(node, ParkReason::kMutex, clock, deadline) == WaitResult::kTimedOut) return -ETIMEDOUT;
+    if (wait_on(node, clock, deadline) == WaitResult::kTimedOut) return -ETIMEDOUT;
     if (node.granted) {
       word(m).load(std::memory_order_acquire);
       return 0;
@@ -80,7 +80,7 @@ __attribute__((noinline)) void unlock_slow(pthread_mutex_t* m) noexcept {
   WaitNode* node;
   {
     LockGuard guard(b.lock);
-    node = b.first(m);
+    node = b.first(m, ParkReason::kMutex);
     if (node) b.remove(node, WaitResult::kWoken);
     if (node && node->starved)
       node->granted = true;  // stays 2: the next unlock looks for further waiters
@@ -149,9 +149,13 @@ int mutex_unlock(pthread_mutex_t* m) noexcept {
   return 0;
 }
 
-unsigned mutex_release_for_wait(pthread_mutex_t* m, int* error) noexcept {
+bool mutex_may_release(const pthread_mutex_t* m) noexcept {
   int t = type(m);
-  if ((t == kRecursive || t == kErrorCheck) && m->__data.__owner != own_tid()) return *error = EPERM, 0;
+  return (t != kRecursive && t != kErrorCheck) || m->__data.__owner == own_tid();
+}
+
+unsigned mutex_release_for_wait(pthread_mutex_t* m) noexcept {
+  int t = type(m);
   unsigned count = t == kRecursive ? m->__data.__count : 1;
   if (t == kRecursive) m->__data.__count = 0;
   m->__data.__owner = 0;
@@ -175,7 +179,11 @@ bool mutex_adopt_waiter(pthread_mutex_t* m, WaitNode* node, Bucket& held) noexce
   if (&b != &held && !b.lock.try_lock()) return false;
   int expected = 1;
   bool adopted = word(m).compare_exchange_strong(expected, 2, std::memory_order_relaxed) || expected == 2;
-  if (adopted) b.push_back(node, m);
+  if (adopted) {
+    node->kind.store(ParkReason::kMutex, std::memory_order_relaxed);
+    node->counter = nullptr;
+    b.push_back(node, m);
+  }
   if (&b != &held) b.lock.unlock();
   return adopted;
 }

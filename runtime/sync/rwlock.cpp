@@ -54,7 +54,7 @@ bool try_write(pthread_rwlock_t* l) noexcept {
 WaitNode* grant(pthread_rwlock_t* l, Bucket& b) noexcept {
   WaitNode* list = nullptr;
   WaitNode** end = &list;
-  for (WaitNode* n = b.first(l); n;) {
+  for (WaitNode* n = b.first(l, ParkReason::kRwlock); n;) {
     WaitNode* following = b.following(n);
     uint32_t s = word(l).load(std::memory_order_relaxed);
     bool write = n->tag == kWantsWrite;
@@ -74,7 +74,7 @@ WaitNode* grant(pthread_rwlock_t* l, Bucket& b) noexcept {
     n = following;
   }
   *end = nullptr;
-  if (!b.first(l)) word(l).fetch_and(~kQueued, std::memory_order_relaxed);
+  if (!b.first(l, ParkReason::kRwlock)) word(l).fetch_and(~kQueued, std::memory_order_relaxed);
   return list;
 }
 
@@ -89,7 +89,7 @@ void wake_list(WaitNode* list) noexcept {
 int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* deadline) noexcept {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kRwlock);
   node.tag = what;
   Bucket& b = bucket_of(l);
   {
@@ -103,7 +103,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
     }
     b.push_back(&node, l);
   }
-  if (wait_on(node, ParkReason::kRwlock, clock, deadline) == WaitResult::kTimedOut) {
+  if (wait_on(node, clock, deadline) == WaitResult::kTimedOut) {
     // We may have been the writer that readers waited behind.
     WaitNode* list;
     {
@@ -149,7 +149,7 @@ int rwlock_unlock(pthread_rwlock_t* l) noexcept {
   WaitNode* list = nullptr;
   {
     LockGuard guard(b.lock);
-    if (b.first(l)) list = grant(l, b);  // else the waiter gave up, and the lock may be gone
+    if (b.first(l, ParkReason::kRwlock)) list = grant(l, b);  // else the waiter gave up, and the lock may be gone
   }
   wake_list(list);
   return 0;

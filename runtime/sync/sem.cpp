@@ -34,7 +34,7 @@ void hand_over(sem_t* s, Carrier* here) noexcept {
   WaitNode* node;
   {
     LockGuard guard(b.lock);
-    node = b.first(s);
+    node = b.first(s, ParkReason::kSem);
     if (!node) return;
     uint64_t d = data(s).load(std::memory_order_relaxed);
     do
@@ -60,7 +60,8 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   main_call_begins(current());
   RuntimeSection section;
-  WaitNode node(section.self_ptr());
+  WaitNode node(section.self_ptr(), ParkReason::kSem);
+  node.cancellable = true;
   Bucket& b = bucket_of(s);
   {
     LockGuard guard(b.lock);
@@ -71,7 +72,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
     }
     b.push_back(&node, s);
   }
-  switch (wait_on(node, ParkReason::kSem, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
+  switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -ETIMEDOUT;
     case WaitResult::kInterrupted: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -EINTR;
     default: return 0;  // the poster took our unit and our mark off

@@ -1,10 +1,10 @@
-"""Two worker threads hand a turn to and fro through two threading.Locks; prints nanoseconds a round trip."""
+"""Two threads hand a turn to and fro through two threading.Locks; prints nanoseconds a round trip. See calibrated.pingpong."""
 import threading
 
 import calibrated
 
 
-def run(n):
+def run(n, in_main):
     ping, pong = threading.Lock(), threading.Lock()
     ping.acquire()
     pong.acquire()
@@ -19,11 +19,7 @@ def run(n):
             ping.release()
             pong.acquire()
 
-    threads = [threading.Thread(target=f) for f in (serve, drive)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    calibrated.play(serve, drive, in_main)
 
 
-calibrated.measure(run)
+calibrated.pingpong(run)

@@ -1,11 +1,10 @@
-"""Two worker threads send an item to and fro through two queue.Queues; prints nanoseconds a round trip."""
+"""Two threads send an item to and fro through two queue.Queues; prints nanoseconds a round trip. See calibrated.pingpong."""
 import queue
-import threading
 
 import calibrated
 
 
-def run(n):
+def run(n, in_main):
     there, back = queue.Queue(), queue.Queue()
     wrong = []
 
@@ -19,13 +18,9 @@ def run(n):
             if back.get() != i:
                 wrong.append(i)
 
-    threads = [threading.Thread(target=f) for f in (serve, drive)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    calibrated.play(serve, drive, in_main)
     if wrong:
         raise SystemExit(f"{len(wrong)} items came back wrong")
 
 
-calibrated.measure(run)
+calibrated.pingpong(run)

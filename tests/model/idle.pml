@@ -10,7 +10,7 @@
  * Left out: how many ticks "quiet" takes (the model's monitor may sleep at any), several spinners, fork, more than one deadline.
  *
  * config RING: one carrier; a waker, mail, a timer armed from elsewhere, finished I/O
- * config RING QUIET_REAP: a carrier that finds work for itself while it reaps doesn't write its own eventfd, as at 4f02b38, but stores idle = 0
+ * config RING QUIET_REAP: a carrier that finds work for itself while it reaps doesn't write its own eventfd, but stores idle = 0
  * config HELP: two carriers that steal, two wakers, one thread is pinned
  * config MONITOR: a thread that spins for the one behind it, and the monitor; nobody steals
  * bug RING WEAK_IDLE (assertion): idle = 1 with release order only: it's still in the store buffer when the size is read
@@ -19,12 +19,12 @@
  * bug RING NO_MAIL_LOOK (assertion): nor at its mail
  * bug HELP NO_ASKED_LOOK (assertion): nor at `asked`
  * bug RING ARM_ONLY (assertion): who arms a timer of an idle carrier doesn't wake it
- * bug HELP PINNED_IN_STEPS (assertion): as at 4f02b38: a thief that meets a pinned thread takes 1 off the size, then adds it again
+ * bug HELP PINNED_IN_STEPS (assertion): as it was once: a thief that meets a pinned thread takes 1 off the size, then adds it again
  * bug MONITOR WEAK_ASLEEP (assertion): asleep = 1 with release order only
  * bug MONITOR NO_FENCE (assertion): monitor_notice() without its fence: idle = 0 is still in the store buffer
  * bug MONITOR LATE_BELL (assertion): the monitor reads the bell after its last look
  * bug MONITOR RING_FIRST (assertion): who asks for a carrier rings the bell and then says what it wants
- * bug MONITOR UNNOTICED (assertion): as at 4f02b38: a carrier that changes its mind about sleeping doesn't tell the monitor
+ * bug MONITOR UNNOTICED (assertion): as it was once: a carrier that changes its mind about sleeping doesn't tell the monitor
  */
 #ifdef RING
 #define NC 1

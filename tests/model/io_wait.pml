@@ -9,7 +9,7 @@
  * Where the model isn't the code of 4f02b38, but what it should be: see bug UNLOCKED_LOOK. Here on_complete() doesn't look at `mailed`; finish()
  * takes the IoWait out of the mail after disarm(), if its time was up; and cancel_mailed() cancels under the mail's lock.
  *
- * bug UNLOCKED_LOOK (assertion): as at 4f02b38: the last completion looks at `mailed` before the monitor has mailed it
+ * bug UNLOCKED_LOOK (assertion): as it was once: the last completion looks at `mailed` before the monitor has mailed it
  * bug UNLOCKED_CANCEL (assertion): cancel_mailed() cancels after it has let the mail's lock go
  * bug FIRST_COMPLETION (assertion): the owner is woken by the first completion
  * bug NO_DISARM (assertion): finish() returns without disarm()

@@ -12,8 +12,8 @@
  * bug LATE_TOUCH (assertion): the poster looks at the marks after its add, as glibc did before 2.21
  * bug LATE_TAKE (assertion): the poster wakes the waiter, then takes unit and mark off
  * bug BLIND_GRANT (assertion): the poster grants without looking whether the unit is still there
- * bug ANY_KIND (assertion): as at 4f02b38: a late poster takes any node with that key for a semaphore's
- * bug WOKEN_BY_KEY (assertion): as at 4f02b38: a late FUTEX_WAKE on an address that is now a semaphore's ends a sem_wait
+ * bug ANY_KIND (assertion): as it was once: a late poster takes any node with that key for a semaphore's
+ * bug WOKEN_BY_KEY (assertion): as it was once: a late FUTEX_WAKE on an address that is now a semaphore's ends a sem_wait
  */
 #define N 3          /* waiters: 0, 1 with a time-out, 2 in the new semaphore */
 #define NOBODY N

@@ -10,9 +10,9 @@
  * Where the model isn't the code of 4e42895, but what it should be: see the first three bugs. Here what a handler posts stays in the main
  * thread's own list, and arrive() attends to it on the other side of each switch.
  *
- * bug HANDED_TO_LEAVER (assertion): as at 4e42895: posts move to the interrupted thread, which does them when its section ends: after its park
- * bug READ_AFTER_POP (assertion): as at 4e42895: signals_attend() takes 1 off the count, then reads the entry that a handler overwrites meanwhile
- * bug UNATTENDED_SWITCH (assertion): as at 4e42895: only next_in_queue() looks whether there is something to attend to
+ * bug HANDED_TO_LEAVER (assertion): as it was once: posts move to the interrupted thread, which does them when its section ends: after its park
+ * bug READ_AFTER_POP (assertion): as it was once: signals_attend() takes 1 off the count, then reads the entry that a handler overwrites meanwhile
+ * bug UNATTENDED_SWITCH (assertion): as it was once: only next_in_queue() looks whether there is something to attend to
  * bug NO_WAKE (assertion): a handler on top of the carrier's loop doesn't end its wait
  */
 #define MAIN 0

@@ -21,8 +21,8 @@
  * bug LATE_NEXT (assertion): who wakes a list of nodes reads `next` after the wake
  * bug WOKEN_AND_MOVED (assertion): a broadcast wakes what it has moved
  * bug SILENT_TAKE_OUT (assertion): the timer takes the node out but wakes nobody
- * bug DESTROY NW=2 ROUNDS=1 OWN_COUNT (assertion): as at 4f02b38: a waiter whose time was up takes itself off the count when it runs again
- * bug LATE_ERROR (assertion): as at 4f02b38: the waiter that doesn't own the mutex notices it when its node is queued, and takes it
+ * bug DESTROY NW=2 ROUNDS=1 OWN_COUNT (assertion): as it was once: a waiter whose time was up takes itself off the count when it runs again
+ * bug LATE_ERROR (assertion): as it was once: the waiter that doesn't own the mutex notices it when its node is queued, and takes it
  *   out of the condition variable's queue, wherever it is by then
  */
 #ifndef NW

@@ -144,17 +144,19 @@ TEST_CASE("the size of a queue never falls below what stays in it while thieves 
 
 TEST_CASE("a bucket keeps the order per key") {
   vt::Bucket bucket;
-  vt::WaitNode a1(nullptr), b1(nullptr), a2(nullptr);
+  constexpr auto kSem = vt::ParkReason::kSem, kMutex = vt::ParkReason::kMutex;
+  vt::WaitNode a1(nullptr, kSem), b1(nullptr, kSem), a2(nullptr, kSem);
   int a, b;
   bucket.push_back(&a1, &a);
   bucket.push_back(&b1, &b);
   bucket.push_back(&a2, &a);
-  CHECK(bucket.first(&a) == &a1);
+  CHECK(bucket.first(&a, kSem) == &a1);
+  CHECK(bucket.first(&a, kMutex) == nullptr);  // an address that was something else's before
   CHECK(bucket.following(&a1) == &a2);
   CHECK(bucket.following(&a2) == nullptr);
   bucket.remove(&a1, vt::WaitResult::kWoken);
-  CHECK(bucket.first(&a) == &a2);
-  CHECK(bucket.first(&b) == &b1);
+  CHECK(bucket.first(&a, kSem) == &a2);
+  CHECK(bucket.first(&b, kSem) == &b1);
   CHECK(a1.result.load() == vt::WaitResult::kWoken);
   CHECK(a2.result.load() == vt::WaitResult::kQueued);
 }

@@ -1,15 +1,18 @@
 # vtshim-test: timeout=180
-"""Proof 5: mixed stress of queues, locks, conditions, events, semaphores, barriers, a pool of 2,000 and timers.
+"""Proof 5: mixed stress of queues, locks, conditions, events, semaphores, barriers, a pool of 2,000, timers and sockets.
 
-VTSHIM_TEST_SECONDS or the first argument: how long (default 5). Every hand-over is counted, and what went in must have
-come out: a lost wake-up hangs (the watchdog prints all stacks), a doubled one breaks a count.
+VTSHIM_TEST_SECONDS or the first argument: how long (default 5), in rounds. Every hand-over is counted, and what went in must
+have come out: a lost wake-up hangs (the watchdog prints all stacks), a doubled one breaks a count. After each round a census
+starts more threads than ever were alive: what threads are made of must suffice from the second on, else something leaks.
 """
-import faulthandler, os, queue, random, sys, threading, time
+import faulthandler, os, queue, random, select, socket, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 
+ROUNDS = 4
+CENSUS = 4500  # above the most that a round has alive: the pool of 2,000, the one before it that still ends, and the others
 seconds = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VTSHIM_TEST_SECONDS", 5))
 faulthandler.dump_traceback_later(seconds + 45, exit=True)
-end = time.monotonic() + seconds
+end = 0
 running = lambda: time.monotonic() < end
 totals, errors = {}, []
 
@@ -221,15 +224,90 @@ def timers(name):
     same(name, fired[0], wanted)
 
 
+def sockets(name, pairs=4):
+    """Waits that are cancelled, because time is up or another descriptor was ready: a slot of the ring that isn't given back
+    keeps its socket open, and the other side waits for the end in vain."""
+    def pair():
+        rounds, ready = 0, queue.SimpleQueue()
+        def watch():
+            nonlocal rounds
+            while running():
+                ends = [socket.socketpair() for _ in range(3)]
+                poll, tried = select.poll(), ends[0][0]
+                tried.settimeout(0.001)
+                try:
+                    errors.append(f"{name}: got {tried.recv(1)} from nobody")
+                except TimeoutError:
+                    pass
+                for a, _ in ends: poll.register(a, select.POLLIN)
+                chosen = rounds % 3
+                ready.put(ends[chosen][1])
+                if poll.poll() != [(ends[chosen][0].fileno(), select.POLLIN)]: errors.append(f"{name}: the wrong one is ready")
+                for a, b in ends:
+                    a.close()
+                    b.settimeout(20)
+                    try:
+                        if b.recv(1) != b"": errors.append(f"{name}: bytes that nobody sent")
+                    except ConnectionResetError:  # what was sent to it was never read
+                        pass
+                    b.close()
+                rounds += 1
+        def watch_then_end():
+            try:
+                watch()
+            finally:
+                ready.put(None)
+        def send():
+            while sender := ready.get():
+                time.sleep(0)
+                sender.send(b"x")
+        run(watch_then_end, send)
+        return rounds
+    totals[name] = sum(run(*[pair] * pairs))
+
+
+def take_census():
+    """Needs of a process with CENSUS threads: MB of address space, mappings, descriptors, OS threads when they have ended."""
+    time.sleep(0.3)  # what the round has joined may still be on its way out
+    gates = [threading.Lock() for _ in range(CENSUS)]
+    for g in gates: g.acquire()
+    threads = [threading.Thread(target=g.acquire) for g in gates]
+    for t in threads: t.start()
+    with open("/proc/self/status") as f: size = int(f.read().split("VmSize:")[1].split()[0]) // 1024
+    with open("/proc/self/maps") as f: maps = sum(1 for _ in f)
+    for g, t in zip(gates, threads):  # one by one: no crowd at the GIL
+        g.release()
+        t.join()
+    return size, maps, len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+
+def compare(before, after):
+    """What a thread is made of has 8 MB of address space, and new ones come 16 at a time. An OS thread more, of the shim's own, has
+    a stack, an arena of malloc's, a ring and an eventfd."""
+    more = max(0, after[3] - before[3])
+    limits = 64 + 128 * more, 40 + 16 * more, 2 * more
+    for what, b, a, limit in zip(("MB of address space", "mappings", "descriptors"), before, after, limits):
+        if a - b > limit: errors.append(f"leak: {what} grew from {b} to {a}, {limit} more are allowed")
+
+
 everything = [
     lambda: queues("Queue", queue.Queue(8)), lambda: queues("LifoQueue", queue.LifoQueue(8)),
     lambda: queues("PriorityQueue", queue.PriorityQueue(8)), lambda: queues("SimpleQueue", queue.SimpleQueue(), 1, 3),
     lambda: counting("Lock", threading.Lock(), 1), lambda: counting("RLock", threading.RLock(), 3),
     lambda: condition_ring("Condition ring"), lambda: condition_credits("Condition credits"), lambda: event_pairs("Event"),
-    lambda: semaphores("Semaphore"), lambda: barriers("Barrier"), lambda: pool("ThreadPoolExecutor(2000)"), lambda: timers("Timer")]
-run(*everything)
+    lambda: semaphores("Semaphore"), lambda: barriers("Barrier"), lambda: pool("ThreadPoolExecutor(2000)"), lambda: timers("Timer"),
+    lambda: sockets("sockets")]
+censuses = []
+for _ in range(ROUNDS):
+    end = time.monotonic() + seconds / ROUNDS
+    run(*everything)
+    if errors: break
+    censuses.append(take_census())
+else:
+    compare(censuses[1], censuses[-1])
 faulthandler.cancel_dump_traceback_later()
 for name, total in totals.items(): print(name, total)
+for c in censuses: print("%d MB, %d mappings, %d descriptors, %d OS threads" % c)
 if threading.active_count() != 1: errors.append(f"{threading.active_count()} threads are left")
 for e in errors: print("stress:", e)
 sys.exit(1 if errors or len(totals) != len(everything) + 1 else 0)

@@ -1,0 +1,111 @@
+#include "core/cancel.h"
+
+#include <errno.h>
+
+#include "api.h"
+#include "core/carrier.h"
+#include "core/io_wait.h"
+#include "core/main_thread.h"
+#include "core/scheduler.h"
+#include "core/thread_area.h"
+#include "core/wait_table.h"
+
+namespace vt {
+namespace {
+
+/// In the wait table: the node is found by the key that v published, under its bucket's lock, so that it is there as long as we look.
+bool end_table_wait(VThread* v) noexcept {
+  for (;;) {
+    const void* key = v->wait_key.load(std::memory_order_seq_cst);
+    if (!key) return false;
+    WaitNode* n;
+    {
+      Bucket& b = bucket_of(key);
+      LockGuard guard(b.lock);
+      n = b.of(v);
+      if (n && n->cancellable) b.remove(n, WaitResult::kInterrupted);
+      else n = nullptr;
+    }
+    if (n) {
+      wake(n, carrier_here());
+      return true;
+    }
+    if (v->wait_key.load(std::memory_order_seq_cst) == key) return false;  // else it moved to a mutex's queue, or waits anew
+  }
+}
+
+}  // namespace
+
+void cancel_thread(VThread* v) noexcept {
+  if (v->cancel_disabled.load(std::memory_order_relaxed) || end_table_wait(v)) return;
+  Carrier* where = v->carrier;
+  if (where && where->is_blocking) return carrier_kick(where, Kick::kEndCall);
+  // In a ring: its carrier is asked. If v runs meanwhile it looks itself before its next wait, wherever that is.
+  Carrier* home = v->home;
+  if (!home || v->request_queued.exchange(true, std::memory_order_seq_cst)) return;
+  {
+    LockGuard guard(home->mail_lock);
+    v->next_request = home->requests;
+    __atomic_store_n(&home->requests, v, __ATOMIC_SEQ_CST);  // pairs with the idle protocol
+  }
+  carrier_wake(home);
+}
+
+void cancel_attend(Carrier* c) noexcept {
+  for (;;) {
+    VThread* v;
+    {
+      LockGuard guard(c->mail_lock);
+      v = c->requests;
+      if (!v) return;
+      __atomic_store_n(&c->requests, v->next_request, __ATOMIC_RELAXED);
+    }
+    v->request_queued.store(false, std::memory_order_seq_cst);
+    if (!cancel_wanted(v)) continue;
+    // Set and cleared on this OS thread while v's home is this carrier; a wait elsewhere was begun after home had changed.
+    IoWait* w = v->io_wait.load(std::memory_order_acquire);
+    if (v->home != c) {  // it has moved, or is another thread by now, of whom somebody found the request queued already
+      cancel_thread(v);
+    } else if (w && w->home == c) {
+      w->interrupted = true;
+      if (!w->cancelled) w->cancel_rest();
+    }
+  }
+}
+
+// ---------------------------------------------------------------- api.h
+
+int thread_cancel(pthread_t thread) noexcept {
+  VThread* v = thread_of(thread);
+  RuntimeSection section;
+  thread_area_set_cancelled(v->tp);
+  v->cancel_requested.store(true, std::memory_order_seq_cst);
+  if (v != current()) cancel_thread(v);
+  return 0;
+}
+
+int thread_cancel_state(int state, int* old) noexcept {
+  if (state != PTHREAD_CANCEL_ENABLE && state != PTHREAD_CANCEL_DISABLE) return -EINVAL;
+  bool before = current()->cancel_disabled.exchange(state == PTHREAD_CANCEL_DISABLE, std::memory_order_relaxed);
+  if (old) *old = before ? PTHREAD_CANCEL_DISABLE : PTHREAD_CANCEL_ENABLE;
+  return 0;
+}
+
+int thread_cancel_type(int type, int* old) noexcept {
+  if (type != PTHREAD_CANCEL_DEFERRED && type != PTHREAD_CANCEL_ASYNCHRONOUS) return -EINVAL;
+  bool before = current()->cancel_async.exchange(type == PTHREAD_CANCEL_ASYNCHRONOUS, std::memory_order_relaxed);
+  if (old) *old = before ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED;
+  return 0;
+}
+
+bool thread_is_async() noexcept {
+  VThread* v = current();
+  return v && v->cancel_async.load(std::memory_order_relaxed);
+}
+
+bool thread_wants_cancel() noexcept {
+  VThread* v = current();
+  return v && cancel_wanted(v);
+}
+
+}  // namespace vt

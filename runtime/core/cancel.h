@@ -1,0 +1,19 @@
+// Deferred cancellation of virtual threads, main included: pthread_cancel(3). glibc keeps the state in struct pthread and acts at
+// pthread_testcancel(); what is parked at a cancellation point is woken for that with kInterrupted, or -EINTR. Asynchronous cancellation is acted
+// on at the next cancellation point, or at once when parked at one. Layer: core.
+#pragma once
+
+#include "core/vthread.h"
+
+namespace vt {
+
+/// A wait of v's at a cancellation point shall end. @thread v, or who holds what keeps v's wait alive
+inline bool cancel_wanted(const VThread* v) noexcept {
+  return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !v->cancel_disabled.load(std::memory_order_relaxed);
+}
+/// Ends v's wait, if it is in one that cancellation ends. The request is noted in v already. @thread any in user context
+void cancel_thread(VThread* v) noexcept;
+/// Ends the waits in c's ring of those that were asked to. @thread c's OS thread
+void cancel_attend(Carrier* c) noexcept;
+
+}  // namespace vt
