@@ -42,6 +42,9 @@ bool has_virtual_signals() noexcept;
 /// One line on stderr, prefixed "vtshim: ". printf subset: %s %d %u %lx %lu %ld. No allocation. @signal safe
 void complain(const char* format, ...) noexcept __attribute__((format(printf, 1, 2)));
 
+/// What every virtual thread does, as lines of text to `fd`; 0 or -errno. Takes no lock, allocates nothing. @thread any @signal safe
+int dump(int fd) noexcept;
+
 // ---------------------------------------------------------------- blocking behind the scheduler's back
 
 /// Runs `call(arg)` on an OS thread on which no other virtual thread waits, so that it may block for as

@@ -18,18 +18,30 @@ constexpr Row kRows[] = {
 };
 }  // namespace
 
-void* look_up(Symbol symbol) noexcept {
+namespace {
+void* find(unsigned symbol) noexcept {
   const Row& row = kRows[symbol];
   int saved = errno;
   void* p = dlvsym(RTLD_NEXT, row.name, row.version);
   if (!p) p = dlsym(RTLD_NEXT, row.name);
   errno = saved;
-  if (!p) {
-    complain("libc has no %s", row.name);
-    abort();
-  }
-  __atomic_store_n(&real_functions[symbol], p, __ATOMIC_RELAXED);
+  if (p) __atomic_store_n(&real_functions[symbol], p, __ATOMIC_RELAXED);
   return p;
+}
+}  // namespace
+
+void* look_up(Symbol symbol) noexcept {
+  if (void* p = find(symbol)) return p;
+  complain("libc has no %s", kRows[symbol].name);
+  abort();
+}
+
+void look_up_all() noexcept {
+  static bool done = false;
+  if (__atomic_load_n(&done, __ATOMIC_RELAXED)) return;
+  __atomic_store_n(&done, true, __ATOMIC_RELAXED);
+  for (unsigned i = 0; i < kSymbolCount; ++i)
+    if (!__atomic_load_n(&real_functions[i], __ATOMIC_RELAXED)) find(i);
 }
 
 }  // namespace vt::shim

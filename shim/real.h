@@ -1,5 +1,5 @@
-// libc's own functions behind the interposed names, expanded from interpose.def. Looked up at first use: a shim body may run
-// before any constructor. Any thread; no allocation of ours, no guarded statics.
+// libc's own functions behind the interposed names, expanded from interpose.def. Looked up at first use (a shim body may run
+// before any constructor), or with the first pthread_create. Any thread; no allocation of ours, no guarded statics.
 #pragma once
 
 #include <errno.h>
@@ -42,6 +42,8 @@ enum Symbol : unsigned {
 
 extern void* real_functions[kSymbolCount];
 void* look_up(Symbol symbol) noexcept;
+/// All of them, with the first thread: a look-up takes ld.so's lock, and who holds that then may wait for the one who looks.
+void look_up_all() noexcept;
 
 template <class F>
 inline F real(Symbol symbol) noexcept {

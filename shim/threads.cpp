@@ -14,6 +14,7 @@ using vt::shim::errno_result;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
+  vt::shim::look_up_all();
   if (vt::pins_callbacks()) vt::python::prepare(start);
   return -vt::thread_create(thread, attr, start, arg);
 }
@@ -124,6 +125,8 @@ VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
 VT_EXPORT int vtshim_pin() { return -vt::pin(); }
 VT_EXPORT int vtshim_unpin() { return -vt::unpin(); }
 VT_EXPORT void vtshim_set_callback_hook(int (*hook)()) { vt::set_callback_hook(hook); }
+/// Writes what each virtual thread does to `fd`, a line each: 0, or -1 with write(2)'s errno. Any thread, signal safe.
+VT_EXPORT int vtshim_dump(int fd) { return (int)errno_result(vt::dump(fd)); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {

@@ -19,7 +19,7 @@ MODES = {
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
-ALONE = ("server", "progress/raw_throughput")  # families and tests that count OS threads and load both CPUs: after the others, one by one
+ALONE = ("server", "fairness", "progress/raw_throughput")  # families and tests that count OS threads, measure, and load both CPUs: after the others, one by one
 
 
 def command(source, out):

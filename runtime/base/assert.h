@@ -6,6 +6,8 @@
 
 namespace vt {
 [[noreturn]] void fail_check(const char* expression, const char* file, int line) noexcept;
+/// Says more about the state after the line of a failed VT_CHECK; must take no lock. Null: nothing.
+extern void (*report_state)() noexcept;
 }
 
 #define VT_CHECK(cond) (__builtin_expect(!!(cond), 1) ? (void)0 : ::vt::fail_check(#cond, __FILE__, __LINE__))

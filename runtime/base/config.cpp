@@ -75,6 +75,8 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.pin_warn = n; }},
     {"VTSHIM_PIN_LIBS", Config{}.pin_libs, "patterns, colon-separated", "libraries whose own threads are pinned", 0, 0, nullptr,
      [](uint64_t, const char* text) { config.pin_libs = text; }},
+    {"VTSHIM_DUMP_SIGNAL", "0", "0..64, 0 = off", "the signal that prints what each virtual thread does on stderr", 0, 64, nullptr,
+     [](uint64_t n, const char*) { config.dump_signal = (int)n; }},
     {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
      [](uint64_t n, const char*) { config.chaos = n; }},
 };

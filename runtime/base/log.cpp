@@ -10,6 +10,7 @@
 namespace vt {
 
 LogLevel log_level = LogLevel::kWarn;
+void (*report_state)() noexcept = nullptr;
 
 namespace {
 
@@ -83,6 +84,14 @@ size_t format_into(char* out, size_t size, const char* format, va_list args) noe
   return w.end();
 }
 
+size_t print_into(char* out, size_t size, const char* format, ...) noexcept {
+  va_list args;
+  va_start(args, format);
+  size_t n = format_into(out, size, format, args);
+  va_end(args);
+  return n;
+}
+
 void log_line(LogLevel level, const char* format, ...) noexcept {
   if (log_level < level) return;
   va_list args;
@@ -100,6 +109,7 @@ void complain(const char* format, ...) noexcept {
 
 void fail_check(const char* expression, const char* file, int line) noexcept {
   complain("internal error: %s (%s:%d)", expression, file, line);
+  if (auto report = __atomic_exchange_n(&report_state, nullptr, __ATOMIC_RELAXED)) report();  // once: it may fail itself
   __builtin_trap();
 }
 

@@ -11,6 +11,7 @@ extern LogLevel log_level;
 
 /// Formats %s %c %d %u %x %ld %lu %lx %zu %p %% into `out` (always terminated); returns the length.
 size_t format_into(char* out, size_t size, const char* format, va_list args) noexcept;
+size_t print_into(char* out, size_t size, const char* format, ...) noexcept __attribute__((format(printf, 3, 4)));
 void log_line(LogLevel level, const char* format, ...) noexcept __attribute__((format(printf, 2, 3)));
 
 }  // namespace vt

@@ -76,7 +76,7 @@ Carrier* carrier_object(unsigned n) noexcept {
     if (!p) return nullptr;
     c = new (p) Carrier;
   }
-  c->index = n;
+  __atomic_store_n(&c->index, n, __ATOMIC_RELAXED);  // registry.cpp looks
   c->is_main = false;
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);
@@ -299,11 +299,18 @@ void end_call(ucontext_t* uc) noexcept {
   registers[REG_RIP] += 2;
 }
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kSignalsComeLate = true;  // TSan keeps a signal for the fiber that it interrupted, which may be elsewhere by then
+#else
+constexpr bool kSignalsComeLate = false;
+#endif
+
 void on_kick(int, siginfo_t* info, void* context) noexcept {
   uint64_t word = (uint64_t)info->si_value.sival_ptr;
   auto* c = (Carrier*)(word & ~(uint64_t)kKickKinds);
   auto kind = (Kick)(word & kKickKinds);
   if (!c || info->si_code != SI_QUEUE) return;
+  if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
   if (!v || v->depth || v->in_vfork || c->in_handler) return;

@@ -59,6 +59,8 @@ io_uring_sqe* IoWait::submit(uint32_t index) noexcept {
 void IoWait::track(io_uring_sqe* sqe, uint32_t index) noexcept {
   entries[index].pending = true;
   ++pending;
+  if (waited < 4) fds[waited] = sqe->fd;
+  ++waited;
   home->reactor.track(sqe, &entries[index]);
 }
 
@@ -84,6 +86,7 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
     timer.fire = on_deadline;
     home->timers.arm(&timer);
   }
+  owner->note.on_descriptors(reason, fds, waited, deadline);
   park(reason);
   if (m) m->waits_for = nullptr;
   if (deadline != sys::kForever) {

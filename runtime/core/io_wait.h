@@ -23,6 +23,8 @@ struct IoWait {
   IoEntry* entries;
   uint32_t count;
   uint32_t pending = 0;
+  uint32_t waited = 0;   // how many were submitted; the descriptors of the first are for the registry
+  int fds[4] = {};
   bool cancelled = false;
   bool timed_out = false;
   bool interrupted = false;  // main's: by a handler

@@ -11,6 +11,7 @@
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
+#include "core/monitor.h"
 #include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
@@ -50,7 +51,7 @@ VThread* thread_of(pthread_t thread) noexcept {
   return m && m->handle() == thread ? m : vthread_of((char*)thread);
 }
 
-MainThread* main_thread() noexcept { return joined.load(std::memory_order_relaxed); }
+MainThread* main_thread() noexcept { return joined.load(std::memory_order_acquire); }  // for the registry
 
 int main_join() noexcept {
   if (!loop_stack) {
@@ -84,7 +85,9 @@ int main_join() noexcept {
   __atomic_store_n(&c->running, (VThread*)m, __ATOMIC_RELAXED);
   c->gone.store(0, std::memory_order_relaxed);
   carrier_publish_adopted();
-  joined.store(m, std::memory_order_relaxed);
+  m->id.store(c->os_tid, std::memory_order_relaxed);
+  m->since.store(monitor_time(), std::memory_order_relaxed);
+  joined.store(m, std::memory_order_release);
   return 0;
 }
 

@@ -27,7 +27,6 @@ constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread f
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
-std::atomic<uint32_t> asleep{0};     // 1: in the long sleep
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
 std::atomic<uint32_t> ticks{0};
@@ -126,7 +125,7 @@ bool rescue(Carrier* c, uint64_t now) noexcept {
 
 /// True if every carrier idles.
 bool look_around() noexcept {
-  bool quiet = true;
+  bool quiet = carrier_count() != 0;  // before the first carrier is there the runtime is on its way
   uint64_t now = sys::now();
   for (unsigned i = carrier_count(); i < carrier_objects(); ++i) quiet &= !rescue(carrier_at(i), now);
   for (unsigned i = 0; i < carrier_count(); ++i) {
@@ -174,6 +173,7 @@ void* run(void*) noexcept {
       carrier_want_help();
     }
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    monitor_clock.store(sys::now(), std::memory_order_relaxed);
     quiet = look_around() ? quiet + 1 : 0;
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
@@ -181,13 +181,15 @@ void* run(void*) noexcept {
     if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed) && runtime_stop()) return nullptr;
     bool surplus = thin_out(now);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
-      asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
+      monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
+      bool time_only = false;  // it was woken by the time, and by nobody: it goes on sleeping unless it finds something
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
         timespec later = sys::to_timespec(now + kLongTick);
-        sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr);
+        // For ever only while there is somebody who will leave an idle wait, and tell us, before anything else can happen.
+        time_only = sys::futex_wait(&bell, seen, surplus || live_threads() == 0 ? &later : nullptr) == -ETIMEDOUT;
       }
-      asleep.store(0, std::memory_order_relaxed);
-      if (live_threads()) quiet = 0;
+      monitor_asleep.store(0, std::memory_order_relaxed);
+      if (live_threads() && !time_only) quiet = 0;
       continue;
     }
     timespec deadline = sys::to_timespec(now + kTick);
@@ -202,14 +204,22 @@ void ring_bell() noexcept {
 
 }  // namespace
 
+alignas(64) std::atomic<uint64_t> monitor_clock{0};  // read at each switch: not beside what is written often
+std::atomic<uint32_t> monitor_asleep{0};  // 1: in the long sleep
+
 uint32_t monitor_ticks() noexcept { return ticks.load(std::memory_order_relaxed); }
 
-int monitor_start() noexcept { return os_thread_start(nullptr, run); }
+int monitor_start() noexcept {
+  monitor_clock.store(sys::now(), std::memory_order_relaxed);
+  return os_thread_start(nullptr, run);
+}
 
 void monitor_notice() noexcept {
   // The caller has stored idle = 0; the monitor stores asleep, then looks at idle.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (asleep.load(std::memory_order_relaxed) && asleep.exchange(0, std::memory_order_relaxed)) ring_bell();
+  if (!monitor_asleep.load(std::memory_order_relaxed)) return;
+  monitor_clock.store(sys::now(), std::memory_order_relaxed);  // it has stood still meanwhile
+  if (monitor_asleep.exchange(0, std::memory_order_relaxed)) ring_bell();
 }
 
 void monitor_rescue() noexcept { ring_bell(); }
@@ -225,7 +235,7 @@ void monitor_main_exited() noexcept {
 
 void monitor_after_fork() noexcept {
   bell.store(0, std::memory_order_relaxed);
-  asleep.store(0, std::memory_order_relaxed);
+  monitor_asleep.store(0, std::memory_order_relaxed);
   requested.store(0, std::memory_order_relaxed);
   main_exited.store(false, std::memory_order_relaxed);
 }

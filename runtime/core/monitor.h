@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include <atomic>
+
 namespace vt {
 
 /// 0 or an error number.
@@ -13,6 +15,14 @@ int monitor_start() noexcept;
 void monitor_notice() noexcept;
 /// Counts while anything runs; about one each 2 ms. @signal safe
 uint32_t monitor_ticks() noexcept;
+/// The time of its last look, ns of CLOCK_MONOTONIC: 5 ms old at the most while anything runs. For what people read. @signal safe
+extern std::atomic<uint64_t> monitor_clock;
+inline uint64_t monitor_time() noexcept { return monitor_clock.load(std::memory_order_relaxed); }
+/// As monitor_notice(), for who makes threads: a load, and it may be missed in a race, until a carrier next leaves its idle wait. @signal safe
+extern std::atomic<uint32_t> monitor_asleep;
+inline void monitor_notice_soon() noexcept {
+  if (__builtin_expect(monitor_asleep.load(std::memory_order_relaxed), 0)) monitor_notice();
+}
 /// Something was given to a carrier that has left. @thread any @signal safe
 void monitor_rescue() noexcept;
 /// One more carrier, please. @thread any @signal safe

@@ -65,8 +65,7 @@ bool warn(Carrier* c, uint64_t now) noexcept {
   if (now < since || now - since < config.pin_warn * 1'000'000) return true;
   char name[16];
   void* frames[PinNote::kFrames];
-  __builtin_memcpy(name, note.thread->name, sizeof name);
-  name[sizeof name - 1] = 0;
+  note.thread->get_name(name);
   int count = note.frame_count;
   __builtin_memcpy(frames, note.frames, sizeof frames);
   std::atomic_thread_fence(std::memory_order_acquire);
@@ -196,7 +195,6 @@ int pin() noexcept {
     if (getpid() == (pid_t)sys::raw(SYS_gettid)) ++main_pins;
     if (!v) return 0;
   }
-  if (config.pin_warn) backtrace_prepare();
   RuntimeSection section;
   if (!v->exclusive && !v->is_main)
     if (int r = settle(v); r < 0) return r;

@@ -78,7 +78,10 @@ void after_fork_in_child() noexcept {
     v->forked = true;
     thread_area_adopt(v->tp);
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
-    sys::raw(SYS_prctl, 15 /* PR_SET_NAME */, v->name);
+    char name[16];
+    v->get_name(name);
+    sys::raw(SYS_prctl, 15 /* PR_SET_NAME */, name);
+    v->state.store(State::kFree, std::memory_order_relaxed);
   }
   main_after_fork();
   signals_after_fork();
@@ -176,6 +179,7 @@ void boot() noexcept {
     return;
   }
   unit_pool_init();
+  dump_install();
   __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle);
   fast_locks.tid = thread_area_tid_offset();
   fast_locks.on = !config.chaos;
@@ -208,6 +212,7 @@ bool runtime_stop() noexcept {
 bool runtime_start() noexcept {
   if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
   if (!active()) return false;
+  if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
   RuntimeSection section;
   LockGuard guard(start_lock);
   Phase p = phase.load(std::memory_order_acquire);

@@ -54,7 +54,8 @@ Carrier* random_carrier(uint64_t& state) noexcept {
 /// `v` takes the carrier; the jump follows.
 void take_over(Carrier* c, VThread* v) noexcept {
   if (__builtin_expect(v->exclusive, 0)) unreserve(c, v);
-  v->carrier = c;
+  __atomic_store_n(&v->carrier, c, __ATOMIC_RELEASE);  // registry.cpp looks into it
+  v->since.store(monitor_time(), std::memory_order_release);
   if (!c->is_blocking) v->home = c;
   v->state.store(State::kRunning, std::memory_order_relaxed);
   if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
@@ -161,7 +162,6 @@ void park(ParkReason reason) noexcept {
   VThread* v = current();
   VT_ASSERT(v && v->depth > 0);
   if (config.chaos) chaos_delay(v);
-  v->reason = reason;
   ++v->carrier->parks[(int)reason];
   State expected = State::kNotified;
   // acquire: pairs with the release in unpark()
@@ -190,6 +190,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
 
 void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
+  v->since.store(monitor_time(), std::memory_order_release);
   if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
   // seq_cst in there; pairs with the idle protocol in Carrier::run()
   if (woken && to == here && to->running) to->queue.push_woken(v);
@@ -206,7 +207,8 @@ void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
 }
 
 void schedule_new(VThread* v, Carrier* here) noexcept {
-  v->state.store(State::kRunnable, std::memory_order_relaxed);
+  v->state.store(State::kRunnable, std::memory_order_release);  // registry.cpp finds it from here on
+  monitor_notice_soon();
   Carrier* to = here && !here->is_blocking ? here : nullptr;
   if (!to) to = carrier_at(0);
   enqueue(v, to, here);
@@ -263,10 +265,35 @@ VThread* pick_staying(Carrier* c) noexcept {
   c->asked.store(0, std::memory_order_relaxed);  // it can't help
   return v;
 }
+
+/// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
+/// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
+void balance(Carrier* c) noexcept {
+  unsigned n = carrier_count();
+  if (n < 2) return;
+  // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
+  unsigned able = 0;
+  Carrier* least = nullptr;
+  for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
+    Carrier* other = carrier_at(i);
+    if (other->stuck.load(std::memory_order_relaxed)) continue;
+    ++able;
+    if (!least || other->queue.size() < least->queue.size()) least = other;
+  }
+  if (least && able >= carrier_target()) {
+    if (c->queue.move_all_to(least->queue)) carrier_wake(least);
+    return;
+  }
+  if (!steal_credit.quick()) return;
+  constexpr uint32_t kSlack = 8;
+  Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
+  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
+}
 }  // namespace
 
 VThread* pick(Carrier* c) noexcept {
   if (c->ticks % kPollEvery == 0) {
+    if (is_open(c)) balance(c);
     ++c->ticks;
     if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
     if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);

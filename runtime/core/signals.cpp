@@ -6,10 +6,12 @@
 #include <ucontext.h>
 
 #include "api.h"
+#include "base/config.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/os_thread.h"
+#include "core/registry.h"
 #include "core/scheduler.h"
 #include "sys/fs_base.h"
 
@@ -107,6 +109,10 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
 }  // namespace
 
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
+  if (action && signal && signal == config.dump_signal && is_handler(*action)) {
+    complain("the program handles signal %d itself: VTSHIM_DUMP_SIGNAL is off", signal);
+    config.dump_signal = 0;
+  }
   if (!taken_over.load(std::memory_order_acquire) || signal < 1 || signal >= _NSIG || signal == SIGKILL || signal == SIGSTOP) {
     int e = errno, r = libc_calls.sigaction(signal, action, old) ? -errno : 0;
     errno = e;
@@ -151,7 +157,7 @@ void signals_take_over() noexcept {
   int e = errno;
   for (int s = 1; s < _NSIG; ++s) {
     struct sigaction a;
-    if (is_runtime_signal(s) || libc_calls.sigaction(s, nullptr, &a) || !is_handler(a)) continue;
+    if (is_runtime_signal(s) || libc_calls.sigaction(s, nullptr, &a) || !is_handler(a) || is_dump_handler(a.sa_sigaction)) continue;
     actions[s].handler.store(a.sa_sigaction, std::memory_order_relaxed);
     actions[s].flags.store(a.sa_flags, std::memory_order_relaxed);
     a.sa_sigaction = on_signal;

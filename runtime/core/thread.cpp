@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +51,14 @@ int origin_of(void* (*start)(void*)) noexcept {
   static Known known[64];
   size_t at = ((uint64_t)start * 0x9e3779b97f4a7c15) >> 58;
   if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
-  Dl_info info;
+  // Not dladdr: it takes ld.so's lock, which a dlopen holds while the library's constructors run, and those may wait for us.
+  dl_find_object object;
   int answer = 0;
-  if (dladdr((void*)start, &info) && info.dli_fname) {
-    const char* slash = strrchr(info.dli_fname, '/');
-    const char* name = slash ? slash + 1 : info.dli_fname;
+  if (_dl_find_object((void*)start, &object) == 0) {
+    const char* name = object.dlfo_link_map->l_name;
+    if (!name[0]) name = program_invocation_name;  // the program itself
+    const char* slash = strrchr(name, '/');
+    if (slash) name = slash + 1;
     answer = (matches(config.native_libs, name) ? kNative : 0) | (matches(config.pin_libs, name) ? kPinned : 0);
   }
   if (!known[at].start.load(std::memory_order_relaxed)) {
@@ -160,7 +164,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->result = nullptr;
   v->result_set = v->forked = v->joining = false;
   affinity_inherit(v, w.has_affinity ? &w.affinity : nullptr);
-  v->done = 0;
+  __atomic_store_n(&v->done, 0u, __ATOMIC_RELAXED);
   v->detached = w.detached;
   v->guard_size = w.guard;
   v->stack_is_users = w.stack != nullptr;
@@ -180,13 +184,14 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->random = 0;
   v->depth = 1;  // until entry() has run
   v->deferred_count = 0;
-  v->carrier = v->home = nullptr;
-  v->reason = ParkReason::kNone;
+  __atomic_store_n(&v->carrier, (Carrier*)nullptr, __ATOMIC_RELAXED);
+  v->home = nullptr;
+  v->note.clear();
+  char name[16] = {};
   VThread* parent = current();
-  if (parent && !parent->is_main && parent->name[0])
-    memcpy(v->name, parent->name, sizeof v->name);
-  else
-    sys::raw(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
+  if (parent && !parent->is_main) parent->get_name(name);
+  if (!name[0]) sys::raw(SYS_prctl, 16 /* PR_GET_NAME */, name);
+  v->set_name(name);
   char* top = (char*)((uintptr_t)(w.stack ? (char*)w.stack + w.stack_size : v->stack_top) & ~(uintptr_t)63);
   v->context = sys::make_fcontext(top, (size_t)(top - (w.stack ? (char*)w.stack : v->stack_low)), entry);
 #if defined(__SANITIZE_THREAD__)
@@ -248,7 +253,7 @@ void thread_note_end(VThread* v, Carrier* here) noexcept {
   bool detached;
   {
     LockGuard guard(b.lock);
-    v->done = 1;
+    __atomic_store_n(&v->done, 1u, __ATOMIC_RELAXED);
     detached = v->detached;
     joiner = b.first(&v->done, ParkReason::kJoin);
     if (joiner) b.remove(joiner, WaitResult::kWoken);
@@ -347,17 +352,19 @@ int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept {
 
 int thread_set_name(pthread_t thread, const char* name) noexcept {
   size_t n = strlen(name);
-  auto* v = vthread_of((char*)thread);
-  if (n >= sizeof v->name) return -ERANGE;
-  memcpy(v->name, name, n + 1);
+  char padded[16] = {};
+  if (n >= sizeof padded) return -ERANGE;
+  memcpy(padded, name, n);
+  vthread_of((char*)thread)->set_name(padded);
   return 0;
 }
 
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
-  auto* v = vthread_of((char*)thread);
-  size_t n = strlen(v->name);
+  char name[16];
+  vthread_of((char*)thread)->get_name(name);
+  size_t n = strlen(name);
   if (size <= n) return -ERANGE;
-  memcpy(buffer, v->name, n + 1);
+  memcpy(buffer, name, n + 1);
   return 0;
 }
 
@@ -422,7 +429,7 @@ int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
 int thread_kill(pthread_t thread, int signal) noexcept {
   if (signal < 0 || signal > 64) return -EINVAL;
   auto* v = vthread_of((char*)thread);
-  if (signal == 0 || v->done) return 0;
+  if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
   if (v != current()) return (int)sys::raw(SYS_kill, getpid(), signal);  // first form: whoever takes process-directed signals
   if (v->signal_mask & 1ull << (signal - 1)) return (int)sys::raw(SYS_kill, getpid(), signal);
   // Our own: unblocked on this OS thread just for the delivery. The handler may park, but it won't move.

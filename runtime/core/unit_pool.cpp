@@ -131,6 +131,7 @@ VThread* unit_acquire(size_t stack) noexcept {
     return nullptr;
   }
   v->area_ready = v->keep_libc = true;
+  v->id.store(tid, std::memory_order_relaxed);
   v->next_run = nullptr;
   return v;
 }

@@ -22,6 +22,7 @@
 #include <atomic>
 
 #include "core/park_reason.h"
+#include "core/published.h"
 #include "core/self.h"
 #include "sys/context.h"
 
@@ -29,6 +30,20 @@ namespace vt {
 
 struct Carrier;
 struct IoWait;
+
+/// What a thread waits for: by itself, before each park, for whoever asks (core/registry.h). Words: the ParkReason, and above it how
+/// many descriptors there are; the lock or the first two descriptors; the WaitNode or two further ones; the deadline.
+struct WaitNote : Published<4> {
+  static constexpr int kCountShift = 8;
+  static uint64_t pair(int a, int b) noexcept { return (uint32_t)a | (uint64_t)(uint32_t)b << 32; }
+  void on_key(ParkReason reason, const void* key, const void* node, uint64_t deadline) noexcept {
+    write({(uint64_t)reason, (uint64_t)key, (uint64_t)node, deadline});
+  }
+  void on_descriptors(ParkReason reason, const int (&fds)[4], uint32_t count, uint64_t deadline) noexcept {
+    write({(uint64_t)reason | (uint64_t)count << kCountShift, pair(fds[0], fds[1]), pair(fds[2], fds[3]), deadline});
+  }
+  void clear() noexcept { write({}); }
+};
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
@@ -47,9 +62,10 @@ struct VThread : Self {
   std::atomic<State> state{State::kFree};
   sys::Context context = nullptr;
   VThread* next_run = nullptr;
-  Carrier* carrier = nullptr;  // where it runs, or ran last; set by whoever mounts it
+  Carrier* carrier = nullptr;  // where it runs, or ran last; set by whoever mounts it; others look with __atomic_load_n
   Carrier* home = nullptr;     // the last carrier with a ring
-  ParkReason reason = ParkReason::kNone;
+  std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
+  WaitNote note;
   uint8_t in_vfork = 0;
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
@@ -71,11 +87,17 @@ struct VThread : Self {
   size_t used_stack_size = 0;
   uint64_t signal_mask = 0;
   stack_t alternate_stack = {};
-  char name[16] = {};
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
+
+  // ---- for whoever looks: core/registry.h
+  std::atomic<pid_t> id{0};            // as gettid() tells
+  Published<2> name;
+
+  void get_name(char (&out)[16]) const noexcept;
+  void set_name(const char (&text)[16]) noexcept;
 
   // ---- cancellation (core/cancel.h)
   std::atomic<bool> cancel_requested{false};
@@ -87,7 +109,7 @@ struct VThread : Self {
   std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen
 
   // ---- its end; under the bucket lock of &done
-  uint32_t done = 0;
+  uint32_t done = 0;           // others look with __atomic_load_n
   bool detached = false;
   bool joining = false;
 

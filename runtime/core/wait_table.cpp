@@ -63,6 +63,13 @@ Bucket& bucket_of(const void* key) noexcept {
 }
 
 namespace {
+/// For the registry.
+void note_wait(VThread* v, WaitNode& n, uint64_t deadline) noexcept {
+  ParkReason kind = n.kind.load(std::memory_order_relaxed);
+  const void* key = n.key.load(std::memory_order_relaxed);
+  if (n.aux && (kind == ParkReason::kMutex || key == n.aux)) kind = ParkReason::kMutex, key = n.aux;  // a broadcast is moving it just now
+  v->note.on_key(kind, key, &n, deadline);
+}
 /// Main's park, which a handler may end.
 void park_main(MainThread* m, WaitNode& n, Interrupt interrupt) noexcept {
   m->interrupt = interrupt;
@@ -86,6 +93,7 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
     v->home->timers.arm(&n.timer);
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
+  note_wait(v, n, deadline ? n.timer.deadline : sys::kForever);
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
   else if (!(n.cancellable && cancel_wanted(v) && take_out(&n, WaitResult::kInterrupted))) park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
