@@ -15,11 +15,14 @@
 #include "pyglue/callbacks.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <atomic>
 
 #include "api.h"
+#include "base/config.h"
 
 namespace vt::python {
 namespace {
@@ -158,9 +161,19 @@ bool learn() noexcept {
   return ok;
 }
 
-bool lies_with_the_loop(void* address) noexcept {
-  Dl_info here, there;
-  return dladdr(address, &here) && dladdr((void*)loop, &there) && here.dli_fbase == there.dli_fbase;
+/// Without ld.so's lock (runtime/HACKING.md).
+link_map* object_around(void* address) noexcept {
+  dl_find_object object;
+  return _dl_find_object(address, &object) == 0 ? object.dlfo_link_map : nullptr;
+}
+
+/// Is it worth a look-up, which takes ld.so's lock? At the first thread, and when a thread starts in what may be CPython.
+bool may_be_python(void* start) noexcept {
+  static std::atomic<bool> asked{false};
+  if (!asked.exchange(true, std::memory_order_relaxed)) return true;
+  link_map* object = object_around(start);
+  const char* slash = object ? strrchr(object->l_name, '/') : nullptr;
+  return slash && matches("libpython*:python*", slash + 1);
 }
 
 }  // namespace
@@ -169,13 +182,14 @@ __attribute__((noinline)) void prepare(void* (*start)(void*)) noexcept {
   Known was = known.load(std::memory_order_acquire);
   if (was == Known::kAll || was == Known::kUnderWay || !known.compare_exchange_strong(was, Known::kUnderWay)) return;
   if (was == Known::kNothing) {
+    if (!may_be_python((void*)start)) return known.store(Known::kNothing, std::memory_order_release);
     loop = (uintptr_t)dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
     if (!loop) return known.store(Known::kNothing, std::memory_order_release);
     if (!backtrace_prepare()) complain("VTSHIM_PIN=callback: libgcc_s.so.1 can't be loaded; no callback is seen");
     set_callback_hook(called_back);
     was = Known::kLoop;
   }
-  if (lies_with_the_loop((void*)start)) {
+  if (object_around((void*)start) == object_around((void*)loop)) {
     python_start = start;
     if (api<int>("PyGILState_Check")) {
       if (!learn()) complain("VTSHIM_PIN=callback: this Python can't be asked; every nested activation counts as a callback");

@@ -195,7 +195,6 @@ int pin() noexcept {
     if (getpid() == (pid_t)sys::raw(SYS_gettid)) ++main_pins;
     if (!v) return 0;
   }
-  if (config.pin_warn) backtrace_prepare();
   RuntimeSection section;
   if (!v->exclusive && !v->is_main)
     if (int r = settle(v); r < 0) return r;

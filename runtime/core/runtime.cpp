@@ -212,6 +212,7 @@ bool runtime_stop() noexcept {
 bool runtime_start() noexcept {
   if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
   if (!active()) return false;
+  if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
   RuntimeSection section;
   LockGuard guard(start_lock);
   Phase p = phase.load(std::memory_order_acquire);

@@ -139,6 +139,14 @@ class AsMethod(threading.Thread):
     def run(self): plain(self.seen, 15)
 
 
+# Who shall migrate needs somewhere to go: five threads in callbacks at once have as many OS threads to themselves, and these stay.
+inside, gate = threading.Semaphore(0), threading.Event()
+first = [threading.Thread(target=lambda: sorted([1], key=lambda _: (inside.release(), gate.wait()))) for _ in range(5)]
+for t in first: t.start()
+for t in first: inside.acquire()
+gate.set()
+for t in first: t.join()
+
 others = [threading.Thread(target=other) for _ in range(6)]
 workers = [threading.Thread(target=worker, args=(n,)) for n in range(8)]
 methods = [AsMethod() for _ in range(3)]
