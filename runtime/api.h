@@ -58,6 +58,10 @@ inline void blocking(F&& f) {
   run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f);
 }
 
+/// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The
+/// last virtual thread has ended, and the runtime wants to.
+inline constexpr int kGoNative = -4094;
+
 // ---------------------------------------------------------------- I/O (io/): only with can_park()
 // Semantics of the blocking call of the same name on this fd, whatever its O_NONBLOCK is: where the
 // program made the fd non-blocking, -EAGAIN comes back. SO_RCVTIMEO and SO_SNDTIMEO hold. All @parks.
@@ -150,6 +154,8 @@ int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noe
 int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept;
 /// A platform thread has set its own: new threads inherit it.
 void affinity_note_platform() noexcept;
+/// What the calling virtual thread was created to run; null on others. @signal safe
+void* (*thread_start_routine() noexcept)(void*);
 /// The virtual id of the calling virtual thread. @signal safe
 pid_t thread_id() noexcept;
 /// Records the destructor of a key that glibc created; null forgets it.
@@ -169,6 +175,12 @@ void pin_for_good() noexcept;
 /// allocation, nothing that parks): must it be pinned for this park?
 bool pins_callbacks() noexcept;
 void set_callback_hook(int (*hook)()) noexcept;
+
+/// Loads the unwinder. False: there is none. @thread any in user context
+bool backtrace_prepare() noexcept;
+/// From the caller upward, `visit` gets each frame's program counter and the start of the function around it (0: unknown), until it
+/// returns false. No lock, no allocation; nothing happens unless prepared. Code without unwind tables ends it early. @thread any
+void backtrace_visit(bool (*visit)(uintptr_t pc, uintptr_t function, void* arg), void* arg) noexcept;
 
 // ---------------------------------------------------------------- processes
 /// The OS-level signal mask of the calling thread becomes the virtual thread's, until `restore`:

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 
 #include "core/thread_area.h"
+#include "pyglue/callbacks.h"
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -14,6 +15,7 @@ using vt::shim::errno_result;
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
   vt::shim::look_up_all();
+  if (vt::pins_callbacks()) vt::python::prepare(start);
   return -vt::thread_create(thread, attr, start, arg);
 }
 
@@ -119,12 +121,12 @@ VT_EXPORT int vt_pthread_yield() { return sched_yield(); }
 // For pyglue and programs that want to know (looked up with dlsym): 1 or 0. Any thread, signal safe.
 VT_EXPORT int vtshim_active() { return vt::active(); }
 VT_EXPORT int vtshim_is_virtual() { return vt::on_vthread(); }
-/// Writes what each virtual thread does to `fd`, a line each: 0, or -1 with write(2)'s errno. Any thread, signal safe.
-VT_EXPORT int vtshim_dump(int fd) { return (int)errno_result(vt::dump(fd)); }
 // vtshim.h: 0 or an error number. Not to be called by a signal handler.
 VT_EXPORT int vtshim_pin() { return -vt::pin(); }
 VT_EXPORT int vtshim_unpin() { return -vt::unpin(); }
 VT_EXPORT void vtshim_set_callback_hook(int (*hook)()) { vt::set_callback_hook(hook); }
+/// Writes what each virtual thread does to `fd`, a line each: 0, or -1 with write(2)'s errno. Any thread, signal safe.
+VT_EXPORT int vtshim_dump(int fd) { return (int)errno_result(vt::dump(fd)); }
 VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {

@@ -84,10 +84,11 @@ def run_ways(name, source, out):
         return [("FAIL", f"{name} doesn't compile", e.stdout)]
     results = []
     ways = [(mode, extra, argv) for mode, extra in MODES.items()]
-    if name.startswith("server/") and source.endswith(".py"):  # and on the other Pythons that are installed
-        for version in ("3.12", "3.13"):
+    others = ("3.12", "3.13") if name in ("server/python_5000.py", "server/stress.py") else ("3.8", "3.9", "3.10", "3.12", "3.13") if "/callbacks." in name else ()
+    if source.endswith(".py"):  # and on the other Pythons that are installed
+        for version in others:
             for python in sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3")))[:1]:
-                mode = "shim-chaos" if "stress" in name else "shim"
+                mode = "shim-chaos" if "stress" in name or "callbacks" in name else "shim"
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
     if name.startswith("progress/"):  # with more carriers than CPUs, too
         ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))

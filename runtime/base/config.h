@@ -18,9 +18,9 @@ struct Config {
   bool threads = true;
   StealPolicy steal = StealPolicy::kAuto;
   bool main_joins = true;  // the main thread becomes virtual with the first pthread_create
-  int dump_signal = 0;     // prints the registry on stderr; 0: off
   PinPolicy pin = PinPolicy::kAuto;
   uint64_t pin_warn = 0;  // ms; 0: off
+  int dump_signal = 0;     // prints the registry on stderr; 0: off
   uint64_t chaos = 0;  // seed; 0: off
   const char* native_libs = "libgomp*:libiomp*:libomp*:libopenblas*:libblas*:libmkl*:libtbb*";
   const char* pin_libs = "libGL*:libEGL*:libgtk*:libQt5Gui*:libQt6Gui*:libSDL2*";

@@ -1,9 +1,10 @@
-#include "core/backtrace.h"
-
+// backtrace_*: by libgcc_s's unwinder, which is loaded only where somebody asks for it, since most programs have none. Layer: core.
 #include <dlfcn.h>
 #include <unwind.h>
 
 #include <atomic>
+
+#include "api.h"
 
 namespace vt {
 namespace {

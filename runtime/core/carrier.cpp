@@ -14,6 +14,7 @@
 #include "core/cancel.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
+#include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/signals.h"
 #include "core/os_thread.h"
@@ -81,6 +82,8 @@ Carrier* carrier_object(unsigned n) noexcept {
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);
   c->stuck.store(false, std::memory_order_relaxed);
+  c->reserved.store(0, std::memory_order_relaxed);
+  c->fitness.store(Fitness::kFit, std::memory_order_relaxed);
   return c;
 }
 }  // namespace
@@ -145,15 +148,16 @@ void carrier_renew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
-    if (carrier->reactor.open() < 0) return nullptr;  // the monitor tries again
+    if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
-    carrier->spoilt.store(false, std::memory_order_relaxed);
+    carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
     carrier->reserved.store(0, std::memory_order_seq_cst);
     carrier->gone.store(0, std::memory_order_seq_cst);
     carrier->run();
     return nullptr;
   };
-  os_thread_start(c, run);
+  c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
+  if (os_thread_start(c, run)) c->fitness.store(Fitness::kEnded, std::memory_order_relaxed);
 }
 
 bool carrier_retire_last() noexcept {
@@ -210,8 +214,8 @@ bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
-      timers.next() != sys::kForever || reserved.load(std::memory_order_relaxed) > spoilt.load(std::memory_order_relaxed) ||
-      common_queue.size()) {
+      timers.next() != sys::kForever ||
+      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -225,7 +229,10 @@ void Carrier::run() noexcept {
   for (;;) {
     if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
     if (__atomic_load_n(&requests, __ATOMIC_RELAXED)) cancel_attend(this);
-    if (is_main) signals_attend(this);
+    if (is_main) {
+      signals_attend(this);
+      if (__builtin_expect(go_native.load(std::memory_order_relaxed), 0)) main_go_native(this);
+    }
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
       resume(this, v);
@@ -239,11 +246,14 @@ void Carrier::run() noexcept {
       if (leaves) return;
       continue;
     }
-    if (__builtin_expect(spoilt.load(std::memory_order_relaxed), 0) && leave()) return monitor_rescue();
+    if (__builtin_expect(fitness.load(std::memory_order_relaxed) == Fitness::kSpoilt, 0) && leave()) {
+      fitness.store(Fitness::kEnded, std::memory_order_release);  // [renew]: the object is the monitor's
+      return monitor_rescue();
+    }
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
-    if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
+    if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) || go_native.load(std::memory_order_seq_cst) ||
         __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) ||
         (common_queue.size() && is_open(this))) {
       idle.store(0, std::memory_order_relaxed);

@@ -30,6 +30,12 @@ struct OsThreadView {
   void close() noexcept;
 };
 
+//   kFit      an OS thread like any other                its thread, when one that changed it for good ends there: kSpoilt
+//   kSpoilt   reserved for nobody, till nothing is       its OS thread, with its last touch of the carrier: kEnded
+//             in flight; or a new OS thread starts       the new one: kFit, or kEnded (no ring to be had)
+//   kEnded    no OS thread                               the monitor: kSpoilt
+enum class Fitness : uint8_t { kFit, kSpoilt, kEnded };
+
 /// Who is pinned here and from where, for VTSHIM_PIN_WARN; core/pin.cpp.
 struct PinNote {
   static constexpr int kFrames = 20;
@@ -51,6 +57,7 @@ struct alignas(64) Carrier {
   bool is_blocking = false;        // runs announced blocking calls only
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
+  std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
   std::atomic<bool> attention{false};      // carrier 0: one ran over the runtime; the loop shall look. This OS thread's only
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;
@@ -61,7 +68,7 @@ struct alignas(64) Carrier {
   alignas(64) RunQueue queue;
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
   std::atomic<uint32_t> reserved{0};  // pinned threads that are off it: > 0 and it runs nobody else. Its OS thread's to write; core/pin.h
-  std::atomic<bool> spoilt{false};    // the OS thread isn't fit for others any more: it ends, and the monitor gives the carrier a new one
+  std::atomic<Fitness> fitness{Fitness::kFit};
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/carrier.h"
 #include "core/eject.h"
+#include "core/main_thread.h"
 #include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/runtime.h"
@@ -23,12 +24,14 @@ constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
+constexpr uint64_t kQuickTick = 200'000;           // after an ejection
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
+bool ejected = false;                // in this look; the monitor's own
 std::atomic<uint32_t> ticks{0};
 
 /// The state in the text of a /proc/.../stat: 'R' runs or could, 'S' and 'D' wait in the kernel.
@@ -95,7 +98,10 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0 && !io) return;
   VThread* v = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
   if (state == 'S') {
-    if (eject_blocked(c, v)) return;  // then the carrier goes on by itself
+    if (eject_blocked(c, v)) {  // then the carrier goes on by itself
+      ejected = true;
+      return;
+    }
     if (io) {
       eject_note_call(c);
       carrier_kick(c, Kick::kBlocked);
@@ -125,7 +131,7 @@ bool rescue(Carrier* c, uint64_t now) noexcept {
 
 /// True if every carrier idles.
 bool look_around() noexcept {
-  bool quiet = true;
+  bool quiet = carrier_count() != 0;  // before the first carrier is there the runtime is on its way
   uint64_t now = sys::now();
   for (unsigned i = carrier_count(); i < carrier_objects(); ++i) quiet &= !rescue(carrier_at(i), now);
   for (unsigned i = 0; i < carrier_count(); ++i) {
@@ -178,20 +184,26 @@ void* run(void*) noexcept {
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
     none_since = live_threads() ? 0 : none_since ? none_since : now;
-    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed) && runtime_stop()) return nullptr;
+    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed)) {
+      if (runtime_stop()) return nullptr;
+      main_ask_native();  // it may wait in its ring, since before the last thread ended
+    }
     bool surplus = thin_out(now);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
       monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
       bool time_only = false;  // it was woken by the time, and by nobody: it goes on sleeping unless it finds something
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
         timespec later = sys::to_timespec(now + kLongTick);
-        time_only = sys::futex_wait(&bell, seen, surplus || none_since ? &later : nullptr) == -ETIMEDOUT;
+        // For ever only while there is somebody who will leave an idle wait, and tell us, before anything else can happen.
+        time_only = sys::futex_wait(&bell, seen, surplus || live_threads() == 0 ? &later : nullptr) == -ETIMEDOUT;
       }
       monitor_asleep.store(0, std::memory_order_relaxed);
       if (live_threads() && !time_only) quiet = 0;
       continue;
     }
-    timespec deadline = sys::to_timespec(now + kTick);
+    // Who was behind an ejected thread may block as well: one each tick would be slow for many.
+    timespec deadline = sys::to_timespec(now + (ejected ? kQuickTick : kTick));
+    ejected = false;
     sys::futex_wait(&bell, seen, &deadline);
   }
 }

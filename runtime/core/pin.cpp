@@ -6,7 +6,6 @@
 #include "api.h"
 #include "base/config.h"
 #include "base/log.h"
-#include "core/backtrace.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/scheduler.h"
@@ -237,7 +236,7 @@ void pins_end(VThread* v) noexcept {
   forget_pin(c);
   v->pins = v->exclusive = 0;
   if (!v->spoils) return;
-  c->spoilt.store(true, std::memory_order_relaxed);
+  c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
   c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   hand_over(c);
 }
@@ -272,7 +271,7 @@ bool pins_look(uint64_t now) noexcept {
   for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
     Carrier* c = carrier_at(i);
     again |= warn(c, now);
-    if (c->gone.load(std::memory_order_acquire) && c->spoilt.load(std::memory_order_relaxed)) {
+    if (c->fitness.load(std::memory_order_acquire) == Fitness::kEnded) {  // [renew]
       if (c->renewed_at + kRenewEvery <= now) {
         c->renewed_at = now;
         carrier_renew(c);
@@ -293,14 +292,18 @@ bool pins_look(uint64_t now) noexcept {
     carrier_wake(idle);
   } else if (!able) {
     if (int r = carrier_start(); r < 0 && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
-      complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs for now", -r, carrier_count());
+      static bool told = false;
+      if (!told)
+        complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs at times", -r, carrier_count());
+      told = true;
       for (unsigned i = 0, n = carrier_count(); i < n; ++i) carrier_wake(carrier_at(i));
     }
   }
   return true;
 }
 
-void pins_after_fork() noexcept {
+void pins_after_fork(VThread* caller) noexcept {
+  if (caller && !caller->is_main) main_pins = caller->exclusive;  // it is the main thread now
   common_queue.reset();
   pins_give_way.store(false, std::memory_order_relaxed);
 }

@@ -71,6 +71,6 @@ void pins_end(VThread* v) noexcept;
 void pins_of_main(VThread* main) noexcept;
 /// The monitor's part: serves the common queue, warns of long pins. True if it must look again soon.
 bool pins_look(uint64_t now) noexcept;
-void pins_after_fork() noexcept;
+void pins_after_fork(VThread* caller) noexcept;
 
 }  // namespace vt

@@ -190,8 +190,8 @@ void unpark(VThread* v, Carrier* here) noexcept {
 
 void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   if (!to || to->gone.load(std::memory_order_relaxed)) to = carrier_at(0);
-  if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
   v->since.store(monitor_time(), std::memory_order_release);
+  if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
   // seq_cst in there; pairs with the idle protocol in Carrier::run()
   if (woken && to == here && to->running) to->queue.push_woken(v);
   else to->queue.push(v);
@@ -253,30 +253,6 @@ void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }
 void from_blocking_thread() noexcept { leave(current(), Commit::kFromBlocking); }
 
 namespace {
-/// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
-/// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
-void balance(Carrier* c) noexcept {
-  unsigned n = carrier_count();
-  if (n < 2) return;
-  // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
-  unsigned able = 0;
-  Carrier* least = nullptr;
-  for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
-    Carrier* other = carrier_at(i);
-    if (other->stuck.load(std::memory_order_relaxed) || !is_open(other)) continue;
-    ++able;
-    if (!least || other->queue.size() < least->queue.size()) least = other;
-  }
-  if (least && able >= carrier_target()) {
-    if (c->queue.move_all_to(least->queue)) carrier_wake(least);
-    return;
-  }
-  if (!steal_credit.quick()) return;
-  constexpr uint32_t kSlack = 8;
-  Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
-  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
-}
-
 /// For a reserved carrier: whoever can run nowhere else. Its ring and timers are looked after for all; what else is in the queue goes.
 VThread* pick_staying(Carrier* c) noexcept {
   VThread* v = c->queue.pop_staying();
@@ -288,6 +264,30 @@ VThread* pick_staying(Carrier* c) noexcept {
   hand_over(c);
   c->asked.store(0, std::memory_order_relaxed);  // it can't help
   return v;
+}
+
+/// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
+/// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
+void balance(Carrier* c) noexcept {
+  unsigned n = carrier_count();
+  if (n < 2) return;
+  // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
+  unsigned able = 0;
+  Carrier* least = nullptr;
+  for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
+    Carrier* other = carrier_at(i);
+    if (other->stuck.load(std::memory_order_relaxed)) continue;
+    ++able;
+    if (!least || other->queue.size() < least->queue.size()) least = other;
+  }
+  if (least && able >= carrier_target()) {
+    if (c->queue.move_all_to(least->queue)) carrier_wake(least);
+    return;
+  }
+  if (!steal_credit.quick()) return;
+  constexpr uint32_t kSlack = 8;
+  Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
+  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
 }
 }  // namespace
 

@@ -55,10 +55,10 @@ int origin_of(void* (*start)(void*)) noexcept {
   dl_find_object object;
   int answer = 0;
   if (_dl_find_object((void*)start, &object) == 0) {
-    const char* path = object.dlfo_link_map->l_name;
-    if (!path[0]) path = program_invocation_name;  // the program itself
-    const char* slash = strrchr(path, '/');
-    const char* name = slash ? slash + 1 : path;
+    const char* name = object.dlfo_link_map->l_name;
+    if (!name[0]) name = program_invocation_name;  // the program itself
+    const char* slash = strrchr(name, '/');
+    if (slash) name = slash + 1;
     answer = (matches(config.native_libs, name) ? kNative : 0) | (matches(config.pin_libs, name) ? kPinned : 0);
   }
   if (!known[at].start.load(std::memory_order_relaxed)) {
@@ -366,6 +366,11 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
   if (size <= n) return -ERANGE;
   memcpy(buffer, name, n + 1);
   return 0;
+}
+
+void* (*thread_start_routine() noexcept)(void*) {
+  VThread* v = current();
+  return v ? v->start : nullptr;
 }
 
 pid_t thread_id() noexcept {

@@ -96,6 +96,26 @@ TEST_CASE("a run queue is first in, first out; thieves take half; pinned threads
   CHECK(mine.size() == 0);
 }
 
+TEST_CASE("a reserved carrier takes out of its queue only who can run nowhere else") {
+  vt::RunQueue queue;
+  std::vector<vt::VThread> threads(6);
+  for (auto& t : threads) queue.push(&t);
+  CHECK(queue.pop_staying() == nullptr);
+  threads[2].pins = 1;
+  threads[5].is_main = true;
+  CHECK(queue.pop_staying() == &threads[2]);
+  CHECK(queue.pop_staying() == &threads[5]);  // the tail
+  CHECK(queue.pop_staying() == nullptr);
+  CHECK(queue.size() == 4);
+  queue.push(&threads[2]);
+  for (int i : {0, 1, 3, 4, 2}) CHECK(queue.pop() == &threads[(size_t)i]);
+  queue.push(&threads[2]);
+  CHECK(queue.pop_staying() == &threads[2]);  // the only one
+  CHECK(queue.pop() == nullptr);
+  queue.push(&threads[0]);
+  CHECK(queue.pop() == &threads[0]);
+}
+
 TEST_CASE("the size of a queue never falls below what stays in it while thieves look") {
   // The owner goes to sleep when it sees 0 (idle protocol): a thread that was taken out and put back would be forgotten.
   vt::RunQueue mine, thief;

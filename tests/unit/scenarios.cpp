@@ -3,14 +3,17 @@
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "api.h"
 #include "sys/clock.h"
+#include "sys/raw.h"
 
 namespace {
 
@@ -244,6 +247,46 @@ TEST_CASE("announced blocking calls leave the carriers to others") {
     }
   });
   for (auto& p : pipes) close(p[0]), close(p[1]);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("pinned threads come back to their OS thread and have it to themselves; the others go on") {
+  wrong = 0;
+  auto taken = std::make_unique<std::atomic<int>[]>(1 << 22);  // by OS thread
+  std::atomic<int> steps{0}, at_work{6};
+  auto here = [] { return (size_t)vt::sys::raw(SYS_gettid); };
+  on_threads(24, [&](int i) {
+    bool pins = i % 4 == 1;
+    for (int round = 0; pins && round < 8; ++round) {
+      expect(vt::pin() == 0);
+      size_t mine = here();
+      expect(taken[mine].exchange(1) == 0);
+      for (int k = 0; k < 20; ++k) {
+        if (k % 3 == 0) {  // parks, and needs the others
+          int before = steps;
+          while (steps == before) vt::yield();
+        } else if (k % 3 == 1) {
+          vt::sleep_until(CLOCK_MONOTONIC, vt::sys::to_timespec(vt::sys::now() + 200'000));
+        } else {
+          expect(vt::pin() == 0);
+          vt::blocking([&] { expect(here() == mine); });
+          expect(vt::unpin() == 0);
+        }
+        expect(here() == mine);
+      }
+      taken[mine] = 0;
+      expect(vt::unpin() == 0);
+      expect(vt::unpin() == -EINVAL);
+      vt::yield();
+    }
+    if (pins) --at_work;
+    while (!pins && at_work) {
+      expect(taken[here()] == 0);
+      ++steps;
+      if (i % 2) vt::yield();
+      else vt::sleep_until(CLOCK_MONOTONIC, vt::sys::to_timespec(vt::sys::now() + 100'000));
+    }
+  });
   CHECK(wrong == 0);
 }
 

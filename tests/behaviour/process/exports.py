@@ -17,7 +17,7 @@ names = {s.split("@")[0] for s in libc}
 bad = [f"{n}: in the table, not exported" for n in rows if n not in ours]
 bad += [f"{n}@@{v}: not so in libc" for n, v in rows.items() if f"{n}@@{v}" not in libc and f"{n}@{v}" not in libc]
 bad += [f"{n}: exported, a libc name, not in the table" for n in ours if n in names and n not in rows]
-own = {"vtshim_" + n for n in ("active", "is_virtual", "dump", "pin", "unpin", "set_callback_hook")}
+own = {"vtshim_active", "vtshim_is_virtual", "vtshim_dump", "vtshim_pin", "vtshim_unpin", "vtshim_set_callback_hook"}
 bad += [f"{n}: exported or expected, not both" for n in own ^ {n for n in ours if n.startswith("vtshim_")}]
 print("\n".join(bad) or f"{len(rows)} rows")
 sys.exit(1 if bad or not rows else 0)

@@ -2,6 +2,7 @@
 // the shim the functions say 0, and all of it holds anyway.
 #include "../check.h"
 
+#include <dlfcn.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sched.h>
@@ -83,6 +84,13 @@ static void* pinned(void* arg) {
 int main(void) {
   CHECK_EQ(vtshim_pin(), 0);  // main, before there are threads
   CHECK_EQ(vtshim_unpin(), 0);
+  // The shim's own, as a program finds it that was built without the header.
+  int (*found)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "vtshim_pin");
+  CHECK_EQ(found != NULL, vtshim_pin_if_there != NULL);
+  if (found) {
+    CHECK_EQ(found(), 0);
+    CHECK_EQ(((int (*)(void))dlsym(RTLD_DEFAULT, "vtshim_unpin"))(), 0);
+  }
   sem_init(&turn, 0, 0), sem_init(&answer, 0, 0);
   pthread_t threads[kPinned + kOthers];
   int pairs[kOthers][2];
