@@ -1,13 +1,14 @@
 // Two spinners for each CPU, and 100 threads that sleep for 1 ms again and again: each sleeper gets its turn within 20 ms. On a machine with
-// other work no single gap says much, natively either; so what counts is the time beyond 20 ms in each gap, added up: 5 % of a sleeper's
-// time at the most. What the machine does by itself is measured by a child process that sleeps in the same way, and allowed for.
+// other work no single gap says much, natively either; so what counts is the time beyond 20 ms in each gap, added up: 20 % of a sleeper's
+// time at the most (5 % has been seen natively beside 150 others; turns of 40 ms would make it 50 %). What the machine does by itself is
+// measured by a child process that sleeps in the same way, and allowed for.
 #include "../check.h"
 
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
-enum { kSleepers = 100, kSeconds = 3, kTurnUs = 20000, kAllowedUs = kSeconds * 1000000 / 20 };
+enum { kSleepers = 100, kSeconds = 3, kTurnUs = 20000, kAllowedUs = kSeconds * 1000000 / 5 };
 
 typedef struct {
   long long worst, late;  // us
