@@ -288,6 +288,8 @@ void balance(Carrier* c) noexcept {
   constexpr uint32_t kSlack = 8;
   Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
   if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
+  // The kernel gives carriers unlike shares of the CPUs where others compute, too: long queues mix, a thread at a time, and so all get alike.
+  else if (victim->queue.size() > kSlack && c->queue.size() > kSlack) c->steals += victim->queue.steal_one_into(c->queue);
 }
 }  // namespace
 
