@@ -58,6 +58,10 @@ inline void blocking(F&& f) {
   run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f);
 }
 
+/// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The
+/// last virtual thread has ended, and the runtime wants to.
+inline constexpr int kGoNative = -4094;
+
 // ---------------------------------------------------------------- I/O (io/): only with can_park()
 // Semantics of the blocking call of the same name on this fd, whatever its O_NONBLOCK is: where the
 // program made the fd non-blocking, -EAGAIN comes back. SO_RCVTIMEO and SO_SNDTIMEO hold. All @parks.

@@ -4,12 +4,13 @@
 using vt::shim::errno_result;
 
 // A cancellation point that has nothing pending costs a load: glibc's own test, on our thread area.
-#define VT_PARKED(...)                     \
-  do {                                     \
-    if (vt::can_park()) {                  \
-      pthread_testcancel();                \
-      return errno_result(__VA_ARGS__);    \
-    }                                      \
+#define VT_PARKED(...)                               \
+  do {                                               \
+    if (vt::can_park()) {                            \
+      pthread_testcancel();                          \
+      long r = __VA_ARGS__;                          \
+      if (r != vt::kGoNative) return errno_result(r); \
+    }                                                \
   } while (0)
 
 VT_EXPORT ssize_t read(int fd, void* buffer, size_t size) {

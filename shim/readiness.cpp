@@ -36,8 +36,8 @@ bool parks() {
 }  // namespace
 
 VT_EXPORT int poll(pollfd* fds, nfds_t count, int timeout) {
-  if (!parks()) return VT_REAL(poll)(fds, count, timeout);
-  return (int)errno_result(vt::io_poll(fds, count, Milliseconds(timeout).get()));
+  int r = parks() ? vt::io_poll(fds, count, Milliseconds(timeout).get()) : vt::kGoNative;
+  return r == vt::kGoNative ? VT_REAL(poll)(fds, count, timeout) : (int)errno_result(r);
 }
 VT_EXPORT int __poll(pollfd* fds, nfds_t count, int timeout) { return poll(fds, count, timeout); }
 VT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
@@ -46,8 +46,12 @@ VT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
 }
 VT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(ppoll)(fds, count, timeout, mask);
-  Masked masked(mask);
-  return (int)errno_result(vt::io_poll(fds, count, timeout));
+  int r;
+  {
+    Masked masked(mask);
+    r = vt::io_poll(fds, count, timeout);
+  }
+  return r == vt::kGoNative ? VT_REAL(ppoll)(fds, count, timeout, mask) : (int)errno_result(r);
 }
 VT_EXPORT int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask, size_t room) {
   if (room / sizeof *fds < count) return VT_REAL(__ppoll_chk)(fds, count, timeout, mask, room);
@@ -63,6 +67,7 @@ VT_EXPORT int select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, 
     clock_gettime(CLOCK_MONOTONIC, &before);
   }
   int r = vt::io_select(count, reads, writes, excepts, timeout ? &t : nullptr);
+  if (r == vt::kGoNative) return VT_REAL(select)(count, reads, writes, excepts, timeout);
   if (timeout) {  // Linux leaves what is left of the time
     clock_gettime(CLOCK_MONOTONIC, &after);
     long us = (t.tv_sec - (after.tv_sec - before.tv_sec)) * 1000000 + (t.tv_nsec - (after.tv_nsec - before.tv_nsec)) / 1000;
@@ -75,21 +80,33 @@ VT_EXPORT int __select(int count, fd_set* reads, fd_set* writes, fd_set* excepts
 }
 VT_EXPORT int pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask);
-  Masked masked(mask);
-  return (int)errno_result(vt::io_select(count, reads, writes, excepts, timeout));
+  int r;
+  {
+    Masked masked(mask);
+    r = vt::io_select(count, reads, writes, excepts, timeout);
+  }
+  return r == vt::kGoNative ? VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask) : (int)errno_result(r);
 }
 
 VT_EXPORT int epoll_wait(int epfd, epoll_event* events, int max, int timeout) {
-  if (!parks()) return VT_REAL(epoll_wait)(epfd, events, max, timeout);
-  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()));
+  int r = parks() ? vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()) : vt::kGoNative;
+  return r == vt::kGoNative ? VT_REAL(epoll_wait)(epfd, events, max, timeout) : (int)errno_result(r);
 }
 VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
-  Masked masked(mask);
-  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()));
+  int r;
+  {
+    Masked masked(mask);
+    r = vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get());
+  }
+  return r == vt::kGoNative ? VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask) : (int)errno_result(r);
 }
 VT_EXPORT int epoll_pwait2(int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask) {
   if (!parks()) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
-  Masked masked(mask);
-  return (int)errno_result(vt::io_epoll_wait(epfd, events, max, timeout));
+  int r;
+  {
+    Masked masked(mask);
+    r = vt::io_epoll_wait(epfd, events, max, timeout);
+  }
+  return r == vt::kGoNative ? VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask) : (int)errno_result(r);
 }

@@ -87,7 +87,8 @@ VT_EXPORT int sigsuspend(const sigset_t* mask) {
 VT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
   if (!vt::can_park()) return VT_REAL(sigtimedwait)(set, info, timeout);
   pthread_testcancel();
-  return (int)errno_result(vt::signal_wait(set, info, timeout));
+  int r = vt::signal_wait(set, info, timeout);
+  return r == vt::kGoNative ? VT_REAL(sigtimedwait)(set, info, timeout) : (int)errno_result(r);
 }
 VT_EXPORT int sigwaitinfo(const sigset_t* set, siginfo_t* info) {
   if (!vt::can_park()) return VT_REAL(sigwaitinfo)(set, info);
@@ -98,6 +99,7 @@ VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
   pthread_testcancel();
   int r;
   while ((r = vt::signal_wait(set, nullptr, nullptr)) == -EINTR) pthread_testcancel();
+  if (r == vt::kGoNative) return VT_REAL(sigwait)(set, signal);
   if (r < 0) return -r;
   *signal = r;
   return 0;

@@ -23,6 +23,12 @@ VTSHIM_DECLARE(vtshim_pin)
 /* 0, or EINVAL: it isn't pinned. A thread's end unpins it. */
 VTSHIM_DECLARE(vtshim_unpin)
 
+/* Writes what each virtual thread does to `fd`, a line each: state, and what it waits for. 0, or -1 with write(2)'s errno. Any thread, also in a
+   signal handler. Without vtshim it writes nothing: 0. */
+int vtshim_dump_if_there(int fd) __asm__("vtshim_dump") __attribute__((weak));
+static inline int vtshim_dump(int fd) __asm__("vtshim_dump_or_not") __attribute__((unused));
+static inline int vtshim_dump(int fd) { return vtshim_dump_if_there ? vtshim_dump_if_there(fd) : 0; }
+
 #undef VTSHIM_DECLARE
 
 #ifdef __cplusplus

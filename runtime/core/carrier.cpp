@@ -14,6 +14,7 @@
 #include "core/cancel.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
+#include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/signals.h"
 #include "core/os_thread.h"
@@ -214,8 +215,8 @@ bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
-      timers.next() != sys::kForever || reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) ||
-      common_queue.size()) {
+      timers.next() != sys::kForever ||
+      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -229,7 +230,10 @@ void Carrier::run() noexcept {
   for (;;) {
     if (__atomic_load_n(&mail, __ATOMIC_RELAXED)) cancel_mailed(this);
     if (__atomic_load_n(&requests, __ATOMIC_RELAXED)) cancel_attend(this);
-    if (is_main) signals_attend(this);
+    if (is_main) {
+      signals_attend(this);
+      if (__builtin_expect(go_native.load(std::memory_order_relaxed), 0)) main_go_native(this);
+    }
     if (VThread* v = pick(this)) {
       stuck.store(false, std::memory_order_relaxed);
       resume(this, v);
@@ -250,7 +254,7 @@ void Carrier::run() noexcept {
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
     idle.store(1, std::memory_order_seq_cst);
-    if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) ||
+    if (queue.size() || asked.load(std::memory_order_seq_cst) || quit.load(std::memory_order_seq_cst) || go_native.load(std::memory_order_seq_cst) ||
         __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) ||
         (common_queue.size() && is_open(this))) {
       idle.store(0, std::memory_order_relaxed);

@@ -22,12 +22,6 @@ enum class Commit : uint8_t { kNone, kPark, kYield, kExit, kToBlocking, kFromBlo
 
 struct IoWait;
 
-//   kFit      an OS thread like any other                its thread, when one that changed it for good ends there: kSpoilt
-//   kSpoilt   reserved for nobody, till nothing is       its OS thread, with its last touch of the carrier: kEnded
-//             in flight; or a new OS thread starts       the new one: kFit, or kEnded (no ring to be had)
-//   kEnded    no OS thread                               the monitor: kSpoilt
-enum class Fitness : uint8_t { kFit, kSpoilt, kEnded };
-
 /// What /proc tells of an OS thread; its files stay open once they were needed. @thread monitor
 struct OsThreadView {
   int stat = -1, call = -1;
@@ -35,6 +29,12 @@ struct OsThreadView {
   long read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept;
   void close() noexcept;
 };
+
+//   kFit      an OS thread like any other                its thread, when one that changed it for good ends there: kSpoilt
+//   kSpoilt   reserved for nobody, till nothing is       its OS thread, with its last touch of the carrier: kEnded
+//             in flight; or a new OS thread starts       the new one: kFit, or kEnded (no ring to be had)
+//   kEnded    no OS thread                               the monitor: kSpoilt
+enum class Fitness : uint8_t { kFit, kSpoilt, kEnded };
 
 /// Who is pinned here and from where, for VTSHIM_PIN_WARN; core/pin.cpp.
 struct PinNote {
@@ -57,6 +57,7 @@ struct alignas(64) Carrier {
   bool is_blocking = false;        // runs announced blocking calls only
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
+  std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
   std::atomic<bool> attention{false};      // carrier 0: one ran over the runtime; the loop shall look. This OS thread's only
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;

@@ -27,6 +27,8 @@ struct IoWait {
   int fds[4] = {};
   bool cancelled = false;
   bool timed_out = false;
+  bool has_deadline = false;
+  bool go_native = false;    // main's: the call shall be made by libc (kGoNative, api.h)
   bool interrupted = false;  // main's: by a handler
   Timer timer;
   IoWait* next_mail = nullptr;  // under home->mail_lock

@@ -222,6 +222,21 @@ void main_notice_last() noexcept {
   if (waits_for_last.load(std::memory_order_seq_cst)) wake_all(&waits_for_last, ParkReason::kJoin, 1, nullptr);
 }
 
+void main_ask_native() noexcept {
+  Carrier* c = main_thread() ? carrier_at(0) : nullptr;
+  if (!c || !c->is_main || !c->idle.load(std::memory_order_relaxed)) return;
+  c->go_native.store(true, std::memory_order_seq_cst);
+  carrier_wake(c);
+}
+
+void main_go_native(Carrier* c) noexcept {
+  c->go_native.store(false, std::memory_order_relaxed);
+  IoWait* w = main_thread()->io_wait.load(std::memory_order_relaxed);
+  if (!w || w->home != c || w->has_deadline || w->cancelled || live.load(std::memory_order_seq_cst)) return;
+  w->go_native = true;
+  w->cancel_rest();
+}
+
 void main_leave() noexcept {
   MainThread* m = main_thread();
   if (!m) return;

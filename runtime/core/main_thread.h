@@ -56,6 +56,10 @@ void main_prepare_exit() noexcept;
 /// A virtual thread has ended and none is left: main may wait for that.
 void main_notice_last() noexcept;
 
+/// Main waits in its ring, for ever, and is the last that needs it: its call shall go to the kernel instead. @thread monitor
+void main_ask_native() noexcept;
+/// @thread carrier 0's loop
+void main_go_native(Carrier* c) noexcept;
 /// The runtime ends: main is a platform thread again. Its carrier has nothing to do, and main waits for nothing. @thread monitor
 void main_leave() noexcept;
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/carrier.h"
 #include "core/eject.h"
+#include "core/main_thread.h"
 #include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/runtime.h"
@@ -23,12 +24,15 @@ constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
+constexpr uint64_t kQuickTick = 150'000;           // after an ejection
+constexpr unsigned kQuickLooks = 6;                // so often: one sees whom the carrier runs next, another that it hasn't switched since
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
+unsigned quick_looks = 0;            // after an ejection; the monitor's own
 std::atomic<uint32_t> ticks{0};
 
 /// The state in the text of a /proc/.../stat: 'R' runs or could, 'S' and 'D' wait in the kernel.
@@ -95,7 +99,10 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0 && !io) return;
   VThread* v = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
   if (state == 'S') {
-    if (eject_blocked(c, v)) return;  // then the carrier goes on by itself
+    if (eject_blocked(c, v)) {  // then the carrier goes on by itself
+      quick_looks = kQuickLooks;
+      return;
+    }
     if (io) {
       eject_note_call(c);
       carrier_kick(c, Kick::kBlocked);
@@ -178,7 +185,10 @@ void* run(void*) noexcept {
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
     none_since = live_threads() ? 0 : none_since ? none_since : now;
-    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed) && runtime_stop()) return nullptr;
+    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed)) {
+      if (runtime_stop()) return nullptr;
+      main_ask_native();  // it may wait in its ring, since before the last thread ended
+    }
     bool surplus = thin_out(now);
     if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
       monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
@@ -192,7 +202,9 @@ void* run(void*) noexcept {
       if (live_threads() && !time_only) quiet = 0;
       continue;
     }
-    timespec deadline = sys::to_timespec(now + kTick);
+    // Who was behind an ejected thread may block as well: one each tick would be slow for many.
+    timespec deadline = sys::to_timespec(now + (quick_looks ? kQuickTick : kTick));
+    if (quick_looks) --quick_looks;
     sys::futex_wait(&bell, seen, &deadline);
   }
 }

@@ -118,6 +118,7 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
     if (entry.result == -ECANCELED || entry.result == -EINTR) {
       if (wait.timed_out) return -EAGAIN;
       if (wait.interrupted) return -EINTR;
+      if (wait.go_native) return kGoNative;
       continue;  // the kernel gave up for reasons of its own: nothing was done
     }
     return entry.result;

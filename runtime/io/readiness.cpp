@@ -49,6 +49,7 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
     }
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
     if (wait.interrupted) r = -EINTR;
+    else if (wait.go_native) r = kGoNative;
   }
   if (entries != few) free(entries);
   return r;
@@ -126,6 +127,9 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
     for (int s = 0; s < 3; ++s)
       if (sets[s]) memcpy(sets[s], wanted[s], words * 8);
   }
+  if (r == kGoNative)  // as the caller gave them
+    for (int s = 0; s < 3; ++s)
+      if (sets[s]) memcpy(sets[s], wanted[s], words * 8);
   free(fds);
   free(memory);
   return r;

@@ -1,10 +1,12 @@
 // Load for an echo server on loopback: one thread, epoll, --connections of 64-byte requests in a closed loop (the next
-// request follows the answer at once). Warms up, then measures for --seconds: requests/s, p50 and p99 latency, its own CPU
+// request follows the answer at once), or with --rate N so many requests a second, offered whether the answers come or not: the latency
+// then counts from when a request was due. SIGTERM ends the measurement early. Warms up, then measures for --seconds: requests/s, p50 and p99 latency, its own CPU
 // use and that of the server (--pid). Every answer is checked. When the generator is the bottleneck (its CPU above 95 %
 // while the server's is below 90 %), it says so. Runs natively always.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,7 +19,9 @@ enum { kMessage = 64, kEvents = 256 };
 typedef struct {
   int fd;
   int got;             // bytes of the present answer
-  int64_t sent_at_ns;  // of the present request
+  int64_t sent_at_ns;  // of the present request; with --rate: when it was due
+  int64_t due_at_ns;   // with --rate: of the next one, which waits for the present answer; 0: none does
+  int busy;
   char request[kMessage], answer[kMessage];
 } Connection;
 
@@ -61,17 +65,23 @@ static double process_cpu_s(long pid) {
   return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static void request(Connection *c, uint64_t number) {
+static volatile sig_atomic_t stopped;
+static void stop(int number) { stopped = number; }
+
+static void request(Connection *c, uint64_t number, int64_t due_at_ns) {
   memcpy(c->request, &number, sizeof number);
   c->got = 0;
-  c->sent_at_ns = bench_now_ns();
+  c->busy = 1;
+  c->sent_at_ns = due_at_ns;
   BENCH_CHECK(send(c->fd, c->request, kMessage, MSG_NOSIGNAL) == kMessage);
 }
 
 int main(int argc, char **argv) {
   double seconds = bench_seconds(argc, argv), warm_up = atof(bench_option(argc, argv, "--warm-up", "0.3"));
   long count = atol(bench_option(argc, argv, "--connections", "64")), pid = atol(bench_option(argc, argv, "--pid", "0"));
+  double rate = atof(bench_option(argc, argv, "--rate", "0"));
   int port = atoi(bench_option(argc, argv, "--port", "0")), one = 1;
+  signal(SIGTERM, stop);
   struct rlimit files;
   if (!getrlimit(RLIMIT_NOFILE, &files)) {
     files.rlim_cur = files.rlim_max;
@@ -93,12 +103,19 @@ int main(int argc, char **argv) {
     BENCH_CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event));
   }
   uint64_t number = 0;
-  for (long i = 0; i < count; ++i) request(&connections[i], ++number);
+  for (long i = 0; i < count && !(rate > 0); ++i) request(&connections[i], ++number, bench_now_ns());
 
-  int64_t now = bench_now_ns(), begin = now + (int64_t)(warm_up * 1e9), end = INT64_MAX, last_answer = now;
+  int64_t now = bench_now_ns(), start = now, begin = now + (int64_t)(warm_up * 1e9), end = INT64_MAX, last_answer = now;
   int measuring = 0;
   double own_cpu = 0, server_cpu = 0;
-  while (now < end) {
+  uint64_t offered = 0;
+  while (now < end && !stopped) {
+    int64_t due = INT64_MAX;
+    for (; rate > 0 && (due = start + (int64_t)((double)offered * 1e9 / rate)) <= now; ++offered) {
+      Connection *c = &connections[offered % (uint64_t)count];
+      if (!c->busy) request(c, ++number, due);
+      else if (!c->due_at_ns) c->due_at_ns = due;
+    }
     if (!measuring && now >= begin) {
       measuring = 1;
       own_cpu = own_cpu_s();
@@ -107,7 +124,9 @@ int main(int argc, char **argv) {
       end = begin + (int64_t)(seconds * 1e9);
     }
     struct epoll_event events[kEvents];
-    int ready = epoll_wait(epoll, events, kEvents, 1000);
+    int64_t patience = due <= now ? 0 : due - now < 1000000000 ? due - now : 1000000000;
+    struct timespec timeout = {patience / 1000000000, patience % 1000000000};
+    int ready = epoll_pwait2(epoll, events, kEvents, &timeout, NULL);
     BENCH_CHECK(ready >= 0 || errno == EINTR);
     now = bench_now_ns();
     if (ready > 0) last_answer = now;
@@ -124,7 +143,10 @@ int main(int argc, char **argv) {
       BENCH_CHECK(!memcmp(c->request, c->answer, kMessage));
       now = bench_now_ns();
       if (measuring) record(now - c->sent_at_ns);
-      request(c, ++number);
+      c->busy = 0;
+      if (!(rate > 0)) request(c, ++number, bench_now_ns());
+      else if (c->due_at_ns) request(c, ++number, c->due_at_ns);
+      c->due_at_ns = 0;
     }
   }
   double took = (double)(now - begin) / 1e9;

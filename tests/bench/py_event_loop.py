@@ -1,6 +1,7 @@
 """An echo server on an event loop: asyncio's (--loop asyncio, the default), uvloop's or trio. In main, or with --thread in a thread beside 50
 others that are busy now and then. Prints "port N" and runs until killed; exit 77 if the loop isn't installed."""
 import asyncio
+import functools
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ async def serve_trio():
             await stream.send_all(data)
 
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(trio.serve_tcp, echo, 0)
+        listeners = await nursery.start(functools.partial(trio.serve_tcp, host="127.0.0.1"), echo, 0)
         print("port", listeners[0].socket.getsockname()[1], flush=True)
 
 

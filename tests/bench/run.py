@@ -37,6 +37,8 @@ TARGETS = {
     "py_queue_main_cost": 1.15,
     "py_event_main_cost": 1.15,
     "sem_main_cost": 1.15,
+    "py_compress_total": 0.95,
+    "py_compress_p99": 0.667,
     "py_gil_total": 0.97,
     "py_gil_share": 0.10,
     "sem_pingpong": 0.9,
@@ -197,6 +199,40 @@ def echo(server_name: str, connections: int, pinned: bool, *arguments: str):
     return run
 
 
+def compression(first: str):
+    """zlib.compress in four threads beside 200 connections with 1,000 requests a second: the figures of both, `first` the main one."""
+    connections, rate = 200, 1000
+
+    def run(context: Context, contender: Contender) -> dict[str, float]:
+        server = start([context.python, os.path.join(HERE, "py_compress.py"), "--connections", str(connections)], contender.env, None)
+        load = None
+        try:
+            port = answer(server, 60)
+            argv = [context.program("echo_load"), "--port", port["port"], "--connections", str(connections), "--rate", str(rate),
+                    "--warm-up", "0.5", "--seconds", "1000"]
+            load = start(argv, {}, None)
+            found = answer(server, limit_s(context) * 3)
+            load.terminate()
+            latencies = finish(load, "echo_load", 20)
+            both = {"compress_s": float(found["compress_s"]), "p99_us": latencies["p99_us"], "p50_us": latencies["p50_us"],
+                    "answers": latencies["requests_per_s"]}
+            return {first: both.pop(first)} | both
+        finally:
+            for process in (server, load):
+                if process and process.returncode is None:
+                    stop(process)
+    return run
+
+
+def answer(process: subprocess.Popen, limit: float) -> dict[str, str]:
+    """The next line of `key value` pairs that a program which goes on prints."""
+    ready, _, _ = select.select([process.stdout], [], [], limit)
+    words = process.stdout.readline().split() if ready else []
+    if not words:
+        raise BenchmarkFailed(f"the server said nothing: {stop(process)[-300:].strip()}")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
 def startup(kind: str):
     def run(context: Context, contender: Contender) -> dict[str, float]:
         program = [context.program("empty")] if kind == "c" else [context.python, "-S", "-c", "pass"]
@@ -219,6 +255,9 @@ BENCHMARKS = [
     Benchmark("py_queue_main_cost", "x", "bound", "Queues, the same", simple("py_queue_pingpong.py", "--compare")),
     Benchmark("py_event_main_cost", "x", "bound", "Events, the same", simple("py_event_pingpong.py", "--compare")),
     Benchmark("sem_main_cost", "x", "bound", "C: semaphores, the same", simple("sem_pingpong", "--compare", "yes")),
+    Benchmark("py_compress_total", "s", "lower", "Python: zlib.compress of 64 MB in four threads beside 200 connections with 1,000 requests/s",
+              compression("compress_s")),
+    Benchmark("py_compress_p99", "us", "lower", "the same: the 99th percentile of the answers' time", compression("p99_us")),
     Benchmark("py_gil_total", "turns/s", "higher", "Python: four threads compute under the GIL, what they do together", simple("py_gil.py")),
     Benchmark("py_gil_share", "", "bound", "the same: how far from a fair share the worst of them is", simple("py_gil.py", "--share")),
     Benchmark("sem_pingpong", "us", "lower", "C: to and fro through two semaphores, two workers", simple("sem_pingpong"), US),
@@ -320,7 +359,9 @@ def report(result: dict, contenders: list[Contender]) -> None:
                   f"{shown[1]} .. {shown[2]}", wanted, verdict(result, contender.name)), flush=True)
     for c in contenders:
         extra = result["extra"][c.name]
-        if "p99_us" in extra:
+        if "compress_s" in extra or "answers" in extra:
+            print(f"    {c.name}: " + ", ".join(f"{key} {value:,.1f}" for key, value in extra.items()))
+        elif "p99_us" in extra:
             print(f"    {c.name}: p50 {extra['p50_us']:,.0f} us, p99 {extra['p99_us']:,.0f} us, server's CPU "
                   f"{extra['server_us_per_request']:.2f} us a request")
         if "share_0" in extra:

@@ -1,13 +1,13 @@
 // Some seconds after its last thread has ended a process has one OS thread and no ring any more, though main sits in one blocking call
 // all the while; new threads work as the first ones did, and so do main's signals and waits in between.
 #include "../check.h"
+#include "count_entries.h"
 
-#include <dirent.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 
-enum { kThreads = 20, kPatienceMs = 20000 };
+enum { kThreads = 20 };
 
 static atomic_int g_ran, g_handled;
 static sem_t g_sem;
@@ -28,36 +28,7 @@ static void some_threads(void) {
   }
 }
 
-// Entries of a folder of the process's in /proc; with `target`: links to that only.
-static int count_entries(pid_t pid, const char* folder, const char* target) {
-  char path[300], link[300];
-  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, folder);
-  DIR* dir = opendir(path);
-  CHECK(dir != NULL);
-  int count = 0;
-  for (struct dirent* e; (e = readdir(dir));) {
-    if (e->d_name[0] == '.') continue;
-    if (target) {
-      snprintf(path, sizeof path, "/proc/%d/%s/%.20s", (int)pid, folder, e->d_name);
-      ssize_t n = readlink(path, link, sizeof link - 1);
-      if (n <= 0) continue;
-      link[n] = 0;
-      if (!strstr(link, target)) continue;
-    }
-    ++count;
-  }
-  CHECK_OK(closedir(dir));
-  return count;
-}
-
-static void observer(void) {
-  pid_t parent = getppid();
-  long long end = now_ms() + kPatienceMs;
-  while (count_entries(parent, "task", NULL) != 1 || count_entries(parent, "fd", "io_uring") != 0) {
-    CHECK(now_ms() < end);
-    sleep_ms(50);
-  }
-}
+static void observer(void) { await_bare(getppid()); }
 
 static void on_signal(int signal) {
   (void)signal;

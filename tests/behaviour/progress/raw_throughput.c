@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { kPairs = 500, kBlockers = 50, kWindows = 9, kWindowMs = 100, kLeastPercent = 80 };
+enum { kPairs = 500, kBlockers = 50, kWindows = 11, kWindowMs = 100, kLeastPercent = 80, kLeastPercentInChaos = 40 };
 
 static int g_pairs[kPairs][2];
 static struct {
@@ -154,6 +154,8 @@ int main(void) {
   printf("turns/s: %.0f without, %.0f with %d raw blockers, ratio %.2f (%.2f .. %.2f); all of these had begun after %.0f ms, at %.0f turns/s\n",
          without[kWindows / 2], median(with), kBlockers, ratio, ratios[0], ratios[kWindows - 1], median(begin_ms), median(begin_rates));
   fflush(stdout);
-  CHECK(ratio * 100 >= kLeastPercent);
+  // Chaos mode delays at random, and isn't for speed: there they must only go on.
+  const char* chaos = getenv("VTSHIM_CHAOS");
+  CHECK(ratio * 100 >= (chaos && atoi(chaos) ? kLeastPercentInChaos : kLeastPercent));
   return 0;
 }

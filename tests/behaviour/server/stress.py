@@ -283,9 +283,9 @@ def take_census():
 
 def compare(before, after):
     """What a thread is made of has 8 MB of address space, and new ones come 16 at a time. An OS thread more, of the shim's own, has
-    a stack, an arena of malloc's, a ring and an eventfd."""
+    a stack, an arena of malloc's, a ring and an eventfd. Natively 4,500 stacks are 11,200 mappings, 100 more or less as neighbours merge."""
     more = max(0, after[3] - before[3])
-    limits = 64 + 128 * more, 40 + 16 * more, 2 * more
+    limits = 64 + 128 * more, 250 + 16 * more, 2 * more
     for what, b, a, limit in zip(("MB of address space", "mappings", "descriptors"), before, after, limits):
         if a - b > limit: errors.append(f"leak: {what} grew from {b} to {a}, {limit} more are allowed")
 
