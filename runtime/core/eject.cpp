@@ -55,12 +55,15 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   if (!wanted) return;
   VThread* v = c->running;
   Carrier* to = c->eject_to;
-  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler) {
+  auto* uc = static_cast<ucontext_t*>(context);
+  // A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
+  uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+  bool on_signal_stack = sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
+  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;
   }
-  auto* uc = static_cast<ucontext_t*>(context);
   {
     RuntimeSection section;
     if (!to) eject_restart_call(c, context);
