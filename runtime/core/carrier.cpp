@@ -189,13 +189,7 @@ bool carriers_retire_all() noexcept {
 long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t size) noexcept {
   if (fd < 0) {
     char path[64];
-    auto format = [](char* out, size_t room, const char* f, ...) noexcept {
-      va_list args;
-      va_start(args, f);
-      format_into(out, room, f, args);
-      va_end(args);
-    };
-    format(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    print_into(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
     fd = sys::move_up((int)sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC));
     if (fd < 0) return fd;
   }

@@ -1,6 +1,6 @@
-// The monitor: the one thread that sees carriers from outside. First form: where a carrier hasn't switched for a tick while
-// something waits for it, it kicks the carrier to reap its finished I/O, fires its timers, and gets another carrier
-// for its queue. Layer: core. @thread its own, a platform thread
+// The monitor: the one thread that sees carriers from outside. Where a carrier hasn't switched for a tick while something waits for
+// it, it fires the carrier's timers, kicks it to reap its finished I/O, ejects its thread or gets another carrier for its queue; it lets surplus
+// carriers leave, and everything once there are no threads. Layer: core. @thread its own, a platform thread
 #pragma once
 
 #include <stdint.h>

@@ -73,14 +73,8 @@ bool warn(Carrier* c, uint64_t now) noexcept {
   note.warned = true;  // the monitor's, but for the owner's reset before `since`
   char text[PinNote::kFrames * 20 + 1];
   size_t used = 0;
-  auto append = [&](const char* format, ...) noexcept {
-    va_list args;
-    va_start(args, format);
-    used += format_into(text + used, sizeof text - used, format, args);
-    va_end(args);
-  };
   text[0] = 0;
-  for (int i = 0; i < count; ++i) append(" %p", frames[i]);
+  for (int i = 0; i < count; ++i) used += print_into(text + used, sizeof text - used, " %p", frames[i]);
   complain("thread %s has been pinned for %lu ms; pinned from%s", name, (now - since) / 1'000'000, text);
   return false;
 }

@@ -116,14 +116,8 @@ void print_counters() noexcept {
   }
   char line[400];
   size_t used = 0;
-  auto append = [&](const char* format, ...) noexcept {
-    va_list args;
-    va_start(args, format);
-    used += format_into(line + used, sizeof line - used, format, args);
-    va_end(args);
-  };
   for (int r = 0; r < (int)ParkReason::kCount; ++r)
-    if (parks[r]) append(" %s=%lu", kParkReasonNames[r], parks[r]);
+    if (parks[r]) used += print_into(line + used, sizeof line - used, " %s=%lu", kParkReasonNames[r], parks[r]);
   line[used] = 0;
   log_line(LogLevel::kInfo,
            "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "

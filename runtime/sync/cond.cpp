@@ -8,9 +8,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "core/scheduler.h"
-#include "core/thread_area.h"
 #include "sync/mutex.h"
-#include "sys/fs_base.h"
 
 namespace vt {
 namespace {
