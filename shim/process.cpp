@@ -154,6 +154,7 @@ VT_EXPORT pid_t waitpid(pid_t pid, int* status, int options) {
 }
 VT_EXPORT pid_t __waitpid(pid_t pid, int* status, int options) { return waitpid(pid, status, options); }
 VT_EXPORT pid_t wait(int* status) { return waitpid(-1, status, 0); }
+VT_EXPORT pid_t __wait(int* status) { return wait(status); }
 VT_EXPORT pid_t wait3(int* status, int options, struct rusage* usage) { return wait4(-1, status, options, usage); }
 VT_EXPORT int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   if (!vt::can_park()) return VT_REAL(waitid)(type, id, info, options);

@@ -7,8 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,6 +19,7 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/operations.h"
 #include "sys/clock.h"
 
 #ifndef RWF_NOWAIT
@@ -68,7 +67,8 @@ bool ask_nonblocking(int fd) noexcept {
   return flags < 0 || (flags & O_NONBLOCK);
 }
 
-/// Would a call on it return at once, whatever there is? True also for what is no descriptor: the call itself says so.
+}  // namespace
+
 bool is_nonblocking(int fd) noexcept {
   if (!is_known(fd)) return ask_nonblocking(fd);
   uint32_t epoch = current_epoch.load(std::memory_order_acquire) << 8, k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED);
@@ -78,7 +78,6 @@ bool is_nonblocking(int fd) noexcept {
   return false;
 }
 
-/// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
 uint64_t socket_deadline(int fd, int option) noexcept {
   if (!timeouts_in_use.load(std::memory_order_relaxed)) return kForever;
   struct {
@@ -88,6 +87,8 @@ uint64_t socket_deadline(int fd, int option) noexcept {
   if (raw(SYS_getsockopt, fd, SOL_SOCKET, option, &t, &size) < 0 || (t.s == 0 && t.us == 0)) return kForever;
   return sys::add(sys::now(), (uint64_t)t.s * sys::kSecond + (uint64_t)t.us * 1000);
 }
+
+namespace {
 
 /// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
 /// `eager`: what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without
@@ -125,10 +126,13 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
   }
 }
 
-/// Waits until fd is ready for `events`: > 0, or -EAGAIN at the deadline. @parks
+}  // namespace
+
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept {
   return submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
 }
+
+namespace {
 
 constexpr long kUndecided = -4095;
 
