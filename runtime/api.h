@@ -99,13 +99,11 @@ ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept;
 pid_t io_wait4(pid_t pid, int* status, int options, struct rusage* usage) noexcept;
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusage* usage) noexcept;
 
-/// To be called when the program sets SO_RCVTIMEO or SO_SNDTIMEO on any socket: from then on the slow
-/// paths ask the kernel for both. Without it they save the syscall. @signal safe
-void io_note_timeout_option() noexcept;
+/// To be called when the program sets an option of any socket's: from then on who needs to know one that says how calls wait asks the kernel.
+/// @signal safe
+void io_note_option(int name) noexcept;
 /// To be called when the program makes a FIFO: from then on io_open looks at what it opens. @signal safe
 void io_note_fifo() noexcept;
-/// To be called when the program sets SO_LINGER on any socket; from then on io_lingers() asks the kernel. @signal safe
-void io_note_linger() noexcept;
 /// May close(fd) wait for what was written to arrive?
 bool io_lingers(int fd) noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe

@@ -152,10 +152,7 @@ VT_EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) {
 VT_EXPORT int __connect(int fd, const sockaddr* address, socklen_t size) { return connect(fd, address, size); }
 
 VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, socklen_t size) {
-  constexpr int kNewRcvTimeo = 66, kNewSndTimeo = 67;  // SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW
-  if (level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == kNewRcvTimeo || option == kNewSndTimeo))
-    vt::io_note_timeout_option();
-  if (level == SOL_SOCKET && option == SO_LINGER) vt::io_note_linger();
+  if (level == SOL_SOCKET) vt::io_note_option(option);
   return VT_REAL(setsockopt)(fd, level, option, value, size);
 }
 VT_EXPORT int close(int fd) {

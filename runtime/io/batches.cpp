@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/descriptors.h"
 #include "io/operations.h"
 
 namespace vt {
@@ -46,7 +47,7 @@ bool send_rest(int fd, mmsghdr& message, int flags) noexcept {
 }  // namespace
 
 int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) noexcept {
-  if (timeout || (flags & MSG_WAITALL)) {  // the kernel looks at the time after each message
+  if (timeout || (flags & MSG_WAITALL) || has_low_water(fd)) {  // the kernel looks at the time after each message
     long r = 0;
     main_call_begins(current());
     blocking([&] { r = raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
@@ -61,13 +62,19 @@ int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* 
     bool urgent = r > 0 && (messages[done - 1].msg_hdr.msg_flags & MSG_OOB);
     if (r == 0 || urgent || done >= count || (done && (flags & MSG_WAITFORONE))) return (int)done;
     if ((flags & kAtOnce) || is_nonblocking(fd)) return done ? (int)done : -EAGAIN;
+    if (!done) {  // the wait for a message holds the file, whatever becomes of the number meanwhile
+      ssize_t one = io_recvmsg(fd, &messages[0].msg_hdr, flags);
+      if (one < 0) return (int)one;
+      messages[done++].msg_len = (unsigned)one;
+      if (count == 1 || (messages[0].msg_hdr.msg_flags & MSG_OOB)) return 1;
+      continue;
+    }
     int w = wait_ready(fd, POLLIN, socket_deadline(fd, SO_RCVTIMEO), ParkReason::kRecv);
-    if (w == kGoNative && done) {  // main goes on alone: the rest is the kernel's
+    if (w == kGoNative) {  // main goes on alone: the rest is the kernel's
       r = raw(SYS_recvmmsg, fd, messages + done, count - done, flags, nullptr);
       return (int)done + (r > 0 ? (int)r : 0);
     }
-    if (w < 0) return done ? (int)done : w;
-    if (done && (w & POLLERR)) return (int)done;  // the next call is to tell the error
+    if (w < 0 || (w & POLLERR)) return (int)done;  // the next call is to tell the error
   }
 }
 

@@ -1,10 +1,9 @@
-// open(2), which waits for a FIFO's other end, or for a device, and whether close(2) waits: announced then, and only then. Layer: io.
+// open(2), which waits for a FIFO's other end, or for a device: announced then, and only then. Layer: io.
 //
 // To look first costs a call, so nobody does before the process has shown that it has such files: it made a FIFO, or one of its
 // opens was so slow that the monitor ejected the thread.
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -21,7 +20,6 @@ namespace {
 using sys::raw;
 
 std::atomic<bool> fifos_in_use{false};
-std::atomic<bool> linger_in_use{false};
 
 bool may_wait(int folder, const char* path, int flags) noexcept {
   constexpr unsigned kMemory = 1;  // major number of null, zero, urandom and their like
@@ -32,14 +30,6 @@ bool may_wait(int folder, const char* path, int flags) noexcept {
 }
 
 }  // namespace
-
-void io_note_linger() noexcept { linger_in_use.store(true, std::memory_order_relaxed); }
-bool io_lingers(int fd) noexcept {
-  if (!linger_in_use.load(std::memory_order_relaxed)) return false;
-  linger l{};
-  socklen_t size = sizeof l;
-  return raw(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &l, &size) == 0 && l.l_onoff && l.l_linger > 0;
-}
 
 void io_note_fifo() noexcept { fifos_in_use.store(true, std::memory_order_relaxed); }
 

@@ -1,17 +1,16 @@
-// What the files of io/ share: what is known of a descriptor, and the wait for its readiness. Layer: io. @thread vthread
+// What operations.cpp lends to the other files of io/. Layer: io. @thread vthread
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/park_reason.h"
 
 namespace vt {
 
-/// Would a call on it return at once, whatever there is? True also for what is no descriptor: the call itself says so.
-bool is_nonblocking(int fd) noexcept;
-/// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
-uint64_t socket_deadline(int fd, int option) noexcept;
 /// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
+/// The caller's memory, which may be none: false. What lies in his own stack costs no system call.
+bool copy_in(void* to, const void* from, size_t size) noexcept;
 
 }  // namespace vt
