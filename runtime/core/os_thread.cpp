@@ -12,6 +12,7 @@
 #include "core/affinity.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
+#include "core/set_id.h"
 #include "sys/fs_base.h"
 
 namespace vt {
@@ -45,6 +46,7 @@ int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   pthread_t thread;
   int r = libc_calls.pthread_create(c ? &c->native : &thread, &attr, run, c);
   pthread_attr_destroy(&attr);
+  set_id_install();
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
   return r;
 }
@@ -62,6 +64,7 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   if (!c) return;
   if (!is_main) affinity_new_carrier();
   c->own_tp = c->mounted = sys::thread_pointer();
+  set_id_own_area(c->own_tp);
   __atomic_store_n(&c->os_tid, (pid_t)sys::raw(SYS_gettid), __ATOMIC_RELAXED);  // registry.cpp looks
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
 #if defined(__SANITIZE_THREAD__)
@@ -89,6 +92,7 @@ void os_thread_leave(Carrier* c) noexcept {
     sys::mount_arch_prctl(c->own_tp);
     c->mounted = c->own_tp;
   }
+  set_id_own_area(nullptr);
   if (c->is_blocking || !c->signal_stack) return;
   stack_t off{};
   off.ss_flags = SS_DISABLE;

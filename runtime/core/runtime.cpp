@@ -18,6 +18,7 @@
 #include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
+#include "core/set_id.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
 #include "core/unit_pool.h"
@@ -87,6 +88,7 @@ void after_fork_in_child() noexcept {
   signals_after_fork();
   wait_table_after_fork();
   carriers_after_fork();
+  set_id_after_fork();
   monitor_after_fork();
   blocking_after_fork();
   pins_after_fork(v);

@@ -5,7 +5,6 @@
 
 #include <aliases.h>
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <grp.h>
 #include <gshadow.h>
 #include <netdb.h>
@@ -20,10 +19,10 @@ enum { kRoom = 1 << 16 };
 
 // One entry by name, in both ways: they agree, and `there` says whether there is one. `key`: in brackets.
 #define UNBRACKET(...) __VA_ARGS__
-#define AGREE(type, field, name, key, there)                                                  \
+#define AGREE(type, field, name, name_r, key, there)                                                  \
   do {                                                                                        \
     struct type entry_, *found_ = &entry_, *plain_;                                           \
-    CHECK_EQ(name##_r(UNBRACKET key, &entry_, room, kRoom, &found_), 0);                      \
+    CHECK_EQ(name_r(UNBRACKET key, &entry_, room, kRoom, &found_), 0);                      \
     CHECK_EQ(found_ != NULL, (there));                                                        \
     pthread_mutex_lock(&plain_lock); /* one result for all */                                 \
     plain_ = name(UNBRACKET key);                                                             \
@@ -32,14 +31,14 @@ enum { kRoom = 1 << 16 };
     pthread_mutex_unlock(&plain_lock);                                                        \
   } while (0)
 // All entries, in both ways: as many.
-#define COUNT(type, name, set, end)                                             \
+#define COUNT(type, name, name_r, set, end)                                             \
   do {                                                                          \
     struct type entry_, *found_;                                                \
     int plain_ = 0, again_ = 0;                                                 \
     pthread_mutex_lock(&plain_lock); /* one place in it for all */              \
     for (set; name() != NULL;) ++plain_;                                        \
     end;                                                                        \
-    for (set; name##_r(&entry_, room, kRoom, &found_) == 0;) ++again_;          \
+    for (set; name_r(&entry_, room, kRoom, &found_) == 0;) ++again_;          \
     end;                                                                        \
     pthread_mutex_unlock(&plain_lock);                                          \
     CHECK_EQ(plain_, again_);                                                   \
@@ -50,25 +49,25 @@ static pthread_mutex_t plain_lock = PTHREAD_MUTEX_INITIALIZER;
 static void* look_up(void* arg) {
   char* room = malloc(kRoom);
   bool services = access("/etc/services", R_OK) == 0, protocols = access("/etc/protocols", R_OK) == 0, rpcs = access("/etc/rpc", R_OK) == 0;
-  AGREE(passwd, pw_dir, getpwnam, ("root"), true);
-  AGREE(passwd, pw_dir, getpwnam, ("no such user"), false);
-  AGREE(passwd, pw_name, getpwuid, (0), true);
-  AGREE(group, gr_name, getgrnam, ("root"), true);
-  AGREE(group, gr_name, getgrgid, (0), true);
-  AGREE(spwd, sp_namp, getspnam, ("no such user"), false);
-  AGREE(sgrp, sg_namp, getsgnam, ("no such group"), false);
-  AGREE(servent, s_name, getservbyname, ("ssh", "tcp"), services);
-  AGREE(servent, s_name, getservbyport, (htons(22), "tcp"), services);
-  AGREE(protoent, p_name, getprotobyname, ("udp"), protocols);
-  AGREE(protoent, p_name, getprotobynumber, (6), protocols);
-  AGREE(rpcent, r_name, getrpcbyname, ("portmapper"), rpcs);
-  AGREE(rpcent, r_name, getrpcbynumber, (100000), rpcs);
-  COUNT(passwd, getpwent, setpwent(), endpwent());
-  COUNT(group, getgrent, setgrent(), endgrent());
-  COUNT(spwd, getspent, setspent(), endspent());
-  COUNT(sgrp, getsgent, setsgent(), endsgent());
-  COUNT(protoent, getprotoent, setprotoent(0), endprotoent());
-  COUNT(rpcent, getrpcent, setrpcent(0), endrpcent());
+  AGREE(passwd, pw_dir, getpwnam, getpwnam_r, ("root"), true);
+  AGREE(passwd, pw_dir, getpwnam, getpwnam_r, ("no such user"), false);
+  AGREE(passwd, pw_name, getpwuid, getpwuid_r, (0), true);
+  AGREE(group, gr_name, getgrnam, getgrnam_r, ("root"), true);
+  AGREE(group, gr_name, getgrgid, getgrgid_r, (0), true);
+  AGREE(spwd, sp_namp, getspnam, getspnam_r, ("no such user"), false);
+  AGREE(sgrp, sg_namp, getsgnam, getsgnam_r, ("no such group"), false);
+  AGREE(servent, s_name, getservbyname, getservbyname_r, ("ssh", "tcp"), services);
+  AGREE(servent, s_name, getservbyport, getservbyport_r, (htons(22), "tcp"), services);
+  AGREE(protoent, p_name, getprotobyname, getprotobyname_r, ("udp"), protocols);
+  AGREE(protoent, p_name, getprotobynumber, getprotobynumber_r, (6), protocols);
+  AGREE(rpcent, r_name, getrpcbyname, getrpcbyname_r, ("portmapper"), rpcs);
+  AGREE(rpcent, r_name, getrpcbynumber, getrpcbynumber_r, (100000), rpcs);
+  COUNT(passwd, getpwent, getpwent_r, setpwent(), endpwent());
+  COUNT(group, getgrent, getgrent_r, setgrent(), endgrent());
+  COUNT(spwd, getspent, getspent_r, setspent(), endspent());
+  COUNT(sgrp, getsgent, getsgent_r, setsgent(), endsgent());
+  COUNT(protoent, getprotoent, getprotoent_r, setprotoent(0), endprotoent());
+  COUNT(rpcent, getrpcent, getrpcent_r, setrpcent(0), endrpcent());
   struct servent service, *found_service;
   pthread_mutex_lock(&plain_lock);
   setservent(0);
@@ -109,6 +108,8 @@ static void* look_up(void* arg) {
   gid_t groups[256];
   int count = 256;
   CHECK(getgrouplist("root", 0, groups, &count) >= 1);
+  errno = 0;
+  CHECK(initgroups("root", 0) == 0 || errno == EPERM);
   free(room);
   return arg;
 }
@@ -152,8 +153,24 @@ static void use_server(struct __res_state* state) {
   state->options &= ~(unsigned long)(RES_USE_EDNS0 | RES_DEFNAMES | RES_DNSRCH);
 }
 
-// What programs have that were linked before glibc 2.34.
-#define OLDER(name) ((__typeof__(&name))dlvsym(RTLD_DEFAULT, "__" #name, "GLIBC_2.2.5"))
+// As a linker bound them before glibc 2.34.
+#define OLDER(name) __asm__(".symver older" #name ", " #name "@GLIBC_2.2.5")
+OLDER(__res_query);
+OLDER(__res_search);
+OLDER(__res_querydomain);
+OLDER(__res_send);
+OLDER(__res_nquery);
+OLDER(__res_nsearch);
+OLDER(__res_nquerydomain);
+OLDER(__res_nsend);
+extern __typeof__(res_query) older__res_query;
+extern __typeof__(res_search) older__res_search;
+extern __typeof__(res_querydomain) older__res_querydomain;
+extern __typeof__(res_send) older__res_send;
+extern __typeof__(res_nquery) older__res_nquery;
+extern __typeof__(res_nsearch) older__res_nsearch;
+extern __typeof__(res_nquerydomain) older__res_nquerydomain;
+extern __typeof__(res_nsend) older__res_nsend;
 
 static void* resolve(void* arg) {
   unsigned char answer[512], query[512];
@@ -173,14 +190,14 @@ static void* resolve(void* arg) {
   check_answer(answer, res_nsearch(&state, "a.test", C_IN, T_A, answer, sizeof answer));
   check_answer(answer, res_nquerydomain(&state, "a", "test", C_IN, T_A, answer, sizeof answer));
   check_answer(answer, res_nsend(&state, query, n, answer, sizeof answer));
-  check_answer(answer, OLDER(res_query) /* __res_query */("a.test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_search) /* __res_search */("a.test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_querydomain) /* __res_querydomain */("a", "test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_send) /* __res_send */(query, n, answer, sizeof answer));
-  check_answer(answer, OLDER(res_nquery) /* __res_nquery */(&state, "a.test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_nsearch) /* __res_nsearch */(&state, "a.test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_nquerydomain) /* __res_nquerydomain */(&state, "a", "test", C_IN, T_A, answer, sizeof answer));
-  check_answer(answer, OLDER(res_nsend) /* __res_nsend */(&state, query, n, answer, sizeof answer));
+  check_answer(answer, older__res_query("a.test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_search("a.test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_querydomain("a", "test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_send(query, n, answer, sizeof answer));
+  check_answer(answer, older__res_nquery(&state, "a.test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_nsearch(&state, "a.test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_nquerydomain(&state, "a", "test", C_IN, T_A, answer, sizeof answer));
+  check_answer(answer, older__res_nsend(&state, query, n, answer, sizeof answer));
   res_nclose(&state);
   return arg;
 }

@@ -1,7 +1,10 @@
 """shim/interpose.def and left.def against libc: every function that libc exports is in the table, interposed or left with a reason, and
-at the version that the table was made for; what the table names, libc has. So a new glibc's functions and versions show up here."""
+at the version that the table was made for; what the table names, libc has. So a new glibc's functions and versions show up here. And tests/behaviour/README.md:
+each interposed function has a test."""
 import fnmatch, os, re, subprocess, sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+import table_page
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 LOOKED_AT = (2, 36)  # left.def's reasons hold up to this version
 TEXT = r'((?:"[^"]*"\s*)+)'
@@ -59,5 +62,6 @@ for name, versions in sorted(libc.items()):
     elif newest[:2] > LOOKED_AT:
         bad.append(f"{name}: {default[name]} is newer than left.def")
 bad += [f"{n}@{v}: not so in libc" for n, v in sorted(old) if v not in libc.get(n, {})]
+bad += table_page.check()
 print("\n".join(bad) or f"{len(rows)} interposed, {len(reason)} left for {len(left)} reasons")
 sys.exit(1 if bad or not rows or not left else 0)
