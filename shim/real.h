@@ -66,6 +66,7 @@ inline F real(Symbol symbol) noexcept {
 inline long errno_result(long r) {
   if (r >= 0) return r;
   if (r == -EINTR) pthread_testcancel();  // a wait at a cancellation point ends so when its thread is cancelled
+  if (r == -EPIPE) vt::signal_take_pipe();
   errno = (int)-r;
   return -1;
 }
@@ -76,9 +77,12 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   if (!can_park()) return call(arguments...);
   if constexpr (kIsCancelPoint[S]) pthread_testcancel();
   R result{};
-  blocking([&] { result = call(arguments...); });
+  blocking([&] {
+    result = call(arguments...);
+    if ((intptr_t)result == -1 && errno == EPIPE) signal_take_pipe();  // while its OS thread is there
+  });
   if constexpr (kIsCancelPoint[S])
-    if (thread_wants_cancel() && (int)(intptr_t)result == -1 && errno == EINTR) pthread_testcancel();  // it ended for that
+    if (thread_wants_cancel() && (intptr_t)result == -1 && errno == EINTR) pthread_testcancel();  // it ended for that
   return result;
 }
 

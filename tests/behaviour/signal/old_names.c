@@ -10,6 +10,9 @@ typedef void (*handler)(int);
 handler bsd_signal(int, handler);
 handler sysv_signal(int, handler);
 handler __sysv_signal(int, handler);
+int __sigsuspend(const sigset_t*);
+int __sigpause(int, int);
+int __xpg_sigpause(int);
 
 static atomic_int runs, over;
 static void* stack_in_handler;
@@ -63,6 +66,25 @@ int main(void) {
   CHECK_OK(sigaction(SIGUSR1, NULL, &a));
   CHECK(a.sa_flags & SA_RESTART);
   CHECK_ERR(siginterrupt(0, 1), EINVAL);
+
+  // Waits for a signal: each has one pending, which its mask lets in.
+  sigset_t set, none;
+  sigemptyset(&none);
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  CHECK_RC(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+  atomic_store(&runs, 0);
+  for (int way = 0; way < 4; ++way) {
+    CHECK_OK(gsignal(SIGUSR1));
+    CHECK_EQ(atomic_load(&runs), way);
+    errno = 0;
+    int r = way == 0 ? __sigsuspend(&none) : way == 1 ? __sigpause(SIGUSR1, 1) : way == 2 ? __sigpause(0, 0) : __xpg_sigpause(SIGUSR1);
+    CHECK(r == -1 && errno == EINTR);
+    CHECK_EQ(atomic_load(&runs), way + 1);
+  }
+  CHECK_RC(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+  CHECK_OK(sigignore(SIGUSR1));
+  CHECK(installed(SIGUSR1) == SIG_IGN);
 
   static char room[65536];
   stack_t mine = {.ss_sp = room, .ss_size = sizeof room}, old, small = {.ss_sp = room, .ss_size = 100};
