@@ -77,24 +77,31 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   if (!can_park()) return call(arguments...);
   if constexpr (kIsCancelPoint[S]) pthread_testcancel();
   R result{};
+  bool called = false;
   blocking([&] {
+    if constexpr (kIsCancelPoint[S])
+      if (thread_wants_cancel()) return;  // who cancels a thread that is on its way here can't end its call
+    called = true;
     result = call(arguments...);
     if ((intptr_t)result == -1 && errno == EPIPE) signal_take_pipe();  // while its OS thread is there
   });
   if constexpr (kIsCancelPoint[S])
-    if (thread_wants_cancel() && (intptr_t)result == -1 && errno == EINTR) pthread_testcancel();  // it ended for that
+    if (thread_wants_cancel() && (!called || ((intptr_t)result == -1 && errno == EINTR))) pthread_testcancel();  // it ended for that
   return result;
 }
 
 /// One that can be asked not to wait: announced only if `tried` says with `busy` that it would. -1 and errno. @parks
-template <class Try, class Wait>
+template <Symbol S, class Try, class Wait>
 auto announced_if_busy(int busy, Try&& tried, Wait&& wait) {
   int before = errno;
   auto r = tried();
   if (r != -1 || errno != busy) return r;
   errno = before;
-  blocking([&] { r = wait(); });
-  if (r == -1 && errno == EINTR) pthread_testcancel();
+  blocking([&] {
+    if (kIsCancelPoint[S] && thread_wants_cancel()) errno = EINTR;
+    else r = wait();
+  });
+  if (kIsCancelPoint[S] && r == -1 && errno == EINTR) pthread_testcancel();
   return r;
 }
 

@@ -106,6 +106,8 @@ struct alignas(64) Carrier {
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
   PinNote pin_note;
   uint64_t random = 0;
+  VThread* cpu_clocked = nullptr;  // whose CPU time counts since cpu_clock_at
+  uint64_t cpu_clock_at = 0;       // ns of the OS thread's CPU time
   uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.

@@ -15,10 +15,10 @@
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
+#include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
-#include "core/set_id.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
@@ -86,11 +86,11 @@ void after_fork_in_child() noexcept {
     v->state.store(State::kFree, std::memory_order_relaxed);
   }
   main_after_fork();
+  os_threads_after_fork();
   signals_after_fork();
   thread_signals_after_fork();
   wait_table_after_fork();
   carriers_after_fork();
-  set_id_after_fork();
   monitor_after_fork();
   blocking_after_fork();
   pins_after_fork(v);
@@ -223,6 +223,7 @@ bool runtime_start() noexcept {
   eject_install();
   bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
   int r = -monitor_start();
+  os_threads_take_setxid();  // which glibc's pthread_create has installed
   if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
     complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,

@@ -50,7 +50,7 @@ int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* 
   if (timeout || (flags & MSG_WAITALL) || has_low_water(fd)) {  // the kernel looks at the time after each message
     long r = 0;
     main_call_begins(current());
-    blocking([&] { r = raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
+    blocking([&] { r = thread_wants_cancel() ? -EINTR : raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
     return (int)r;
   }
   if (config.chaos) chaos_yield();

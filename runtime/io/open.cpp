@@ -39,7 +39,7 @@ int io_open(int folder, const char* path, int flags, mode_t mode) noexcept {
   auto call = [&] { r = raw(SYS_openat, folder, path, flags, mode); };
   if (may_wait(folder, path, flags)) {
     main_call_begins(current());
-    blocking([&] { call(); });
+    blocking([&] { thread_wants_cancel() ? void(r = -EINTR) : call(); });
     return (int)r;
   }
   Carrier* before = current()->carrier;

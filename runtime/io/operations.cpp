@@ -95,7 +95,7 @@ template <class Call>
 ssize_t call_blocking(Call&& call) noexcept {
   ssize_t r = 0;
   main_call_begins(current());
-  blocking([&] { r = call(); });
+  blocking([&] { r = thread_wants_cancel() ? -EINTR : call(); });
   return r;
 }
 
@@ -145,6 +145,13 @@ size_t total(const iovec* v, int n) noexcept {
 
 namespace {
 
+/// Without waiting; a file that can't be asked so (procfs, sysfs) is read as the caller would: the ring has a thread of the kernel's do it.
+ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+  if (r == -EOPNOTSUPP && !(flags & RWF_NOWAIT) && may_be_file(fd)) r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  return r;
+}
+
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
 ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flags, size_t done) noexcept {
   Rest rest;
@@ -172,7 +179,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
     message.msg_iovlen = (size_t)count;
     return io_recvmsg(fd, &message, 0);
   }
-  auto call = [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); };
+  auto call = [&] { return read_at_once(fd, vector, count, offset, flags); };
   // The ring takes an offset on a pipe and waits: with one, the kernel's own call is always asked first.
   ssize_t r = offset == -1 ? attempt(fd, call) : call();
   if (r > 0 && (size_t)r < total(vector, count) && !(flags & RWF_NOWAIT) && may_be_file(fd))
@@ -189,7 +196,7 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   if (size) {  // preadv2 of nothing asks nobody
     iovec one{buffer, size};
-    ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
+    ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
     if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
     if (r != kUndecided) return r;
   }
@@ -305,6 +312,8 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (flags & RWF_NOWAIT) return first;
+  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd))  // a pipe that was spliced to can't be asked any more
+    return call_blocking([&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); });
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;
