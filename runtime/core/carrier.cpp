@@ -148,6 +148,7 @@ void carrier_renew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
+    carrier->is_strange = false;
     if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
