@@ -158,6 +158,11 @@ void affinity_note_platform() noexcept;
 void* (*thread_start_routine() noexcept)(void*);
 /// The virtual id of the calling virtual thread. @signal safe
 pid_t thread_id() noexcept;
+/// tgkill(2) by a virtual id; -ESRCH: no such thread. `is_virtual_id`: can it be one? @signal safe
+bool is_virtual_id(pid_t id) noexcept;
+int thread_kill_id(pid_t id, int signal) noexcept;
+/// exit(2) of the calling virtual thread, main excepted: it ends here and now, without clean-up of any kind.
+[[noreturn]] void thread_exit_now() noexcept;
 /// Records the destructor of a key that glibc created; null forgets it.
 void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept;
 void key_deleted(pthread_key_t key) noexcept;
@@ -225,8 +230,12 @@ int barrier_init(pthread_barrier_t* barrier, unsigned count) noexcept;
 int barrier_wait(pthread_barrier_t* barrier) noexcept;  // @parks; PTHREAD_BARRIER_SERIAL_THREAD (-1) once a round
 int barrier_destroy(pthread_barrier_t* barrier) noexcept;
 
-/// An address-keyed wait as futex(2) FUTEX_WAIT/WAKE on private memory: -EAGAIN if *word != expected.
-int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline) noexcept;  // @parks
-int futex_wake(const uint32_t* word, int count) noexcept;  // how many were woken
+/// An address-keyed wait as futex(2) on private memory: -EAGAIN if *word != expected. `bits`: those of FUTEX_WAIT_BITSET. @parks
+int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline, uint32_t bits = ~0u) noexcept;
+int futex_wake(const uint32_t* word, int count, uint32_t bits = ~0u) noexcept;  // how many were woken @signal safe
+/// Seen by no other process: what waits there needs no kernel. A few system calls. @signal safe
+bool is_private_memory(const void* p) noexcept;
+/// FUTEX_REQUEUE: wakes up to `wakes`, then lets up to `moves` others wait on `to`: how many were woken; -EAGAIN if *from != *expected.
+int futex_requeue(const uint32_t* from, int wakes, const uint32_t* to, int moves, const uint32_t* expected, int* moved) noexcept;
 
 }  // namespace vt

@@ -92,6 +92,10 @@ VThread* find(pid_t id) noexcept {
   return is_it(v) ? v : nullptr;  // else none, or one of two whose ids collide
 }
 
+}  // namespace
+VThread* registry_find(pid_t id) noexcept { return find(id); }
+namespace {
+
 /// A platform thread's, from the kernel.
 void os_name(pid_t tid, char (&out)[16]) noexcept {
   char path[64];

@@ -24,6 +24,7 @@ inline constexpr uint32_t kMaxSlots = 1 << 24;
 bool registry_add(VThread* thread, uint32_t* slot) noexcept;
 VThread* registry_at(uint32_t slot) noexcept;  // null beyond the end
 uint32_t registry_count() noexcept;
+VThread* registry_find(pid_t id) noexcept;  // main, too; null: nobody has that id now
 void registry_each_area(void (*visit)(char* tp, void* arg), void* arg) noexcept;
 
 // ---------------------------------------------------------------- what they do

@@ -378,6 +378,21 @@ pid_t thread_id() noexcept {
   return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
 }
 
+bool is_virtual_id(pid_t id) noexcept { return id >= kVirtualTidBase && !phase_never_ran(); }
+
+int thread_kill_id(pid_t id, int signal) noexcept {
+  VThread* v = registry_find(id);
+  if (!v || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return -ESRCH;
+  return thread_kill(v->handle(), signal);
+}
+
+void thread_exit_now() noexcept {
+  VThread* v = current();
+  v->result = nullptr;
+  v->depth = 1;
+  leave_for_ever();
+}
+
 // ---------------------------------------------------------------- signals, first form (DESIGN.md rule 17)
 
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {

@@ -4,6 +4,7 @@
 // sem_post may race with the waiter's free(): after its atomic add the poster uses the address as a key only, and touches the
 // semaphore again only while a node for it is queued and the bucket is locked: its waiter can't have returned then.
 #include <errno.h>
+#include <limits.h>
 #include <semaphore.h>
 
 #include "api.h"
@@ -48,7 +49,11 @@ void hand_over(sem_t* s, Carrier* here) noexcept {
 
 }  // namespace
 
-void sem_hand_over(void* sem, Carrier* here) noexcept { hand_over(static_cast<sem_t*>(sem), here); }
+void sem_hand_over(void* sem, Carrier* here) noexcept {
+  auto word = (uintptr_t)sem;
+  if (word & 1) wake_all((const void*)(word - 1), ParkReason::kFutex, INT_MAX, here);
+  else hand_over(static_cast<sem_t*>(sem), here);
+}
 
 bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] != 0; }
 
