@@ -211,7 +211,14 @@ class Remaining {
   timespec end_;
 };
 
+/// A time that the kernel would read; false with errno set.
+bool good_time(const timespec* t) {
+  if (t && !vt::sys::readable(t, sizeof *t)) return errno = EFAULT, false;
+  return !t || valid(*t) || (errno = EINVAL, false);
+}
+
 long raw_ppoll(const Arguments& a) {
+  if (!good_time(a.at<timespec>(2))) return -1;
   KernelSet mask(a.at<void>(3), (size_t)a[4]);
   if (mask.error()) return errno_result(-mask.error());
   Remaining remaining(a.at<timespec>(2));
@@ -227,6 +234,7 @@ long raw_pselect6(const Arguments& a) {
     if (!vt::sys::readable(given, sizeof *given)) return errno_result(-EFAULT);
     pair = *given;
   }
+  if (!good_time(a.at<timespec>(4))) return -1;
   KernelSet mask(pair.set, pair.size);
   if (mask.error()) return errno_result(-mask.error());
   Remaining remaining(a.at<timespec>(4));
@@ -239,13 +247,21 @@ long raw_epoll_pwait(const Arguments& a) {
   return epoll_pwait(a.number(0), a.at<epoll_event>(1), a.number(2), a.number(3), mask.get());
 }
 long raw_epoll_pwait2(const Arguments& a) {
+  if (!good_time(a.at<timespec>(3))) return -1;
   KernelSet mask(a.at<void>(4), (size_t)a[5]);
   if (mask.error()) return errno_result(-mask.error());
   return epoll_pwait2(a.number(0), a.at<epoll_event>(1), a.number(2), a.at<timespec>(3), mask.get());
 }
 
-/// -errno as the functions that return their error number tell it.
-long returned(int error) { return errno_result(-error); }
+long raw_select(const Arguments& a) {
+  if (a[4] && !vt::sys::readable(a.at<void>(4), sizeof(timeval))) return errno_result(-EFAULT);
+  return select(a.number(0), a.at<fd_set>(1), a.at<fd_set>(2), a.at<fd_set>(3), a.at<timeval>(4));
+}
+
+long raw_clock_nanosleep(long number, const Arguments& a) {
+  if (a[0] < 0 || a[0] == CLOCK_PROCESS_CPUTIME_ID || a[0] == CLOCK_THREAD_CPUTIME_ID) return announced(number, a);
+  return errno_result(-clock_nanosleep(a.number(0), a.number(1), a.at<timespec>(2), a.at<timespec>(3)));
+}
 
 long raw_sigprocmask(long number, const Arguments& a) {
   if (!vt::on_vthread() || a[3] != 8 || (!a[1] && !a[2])) return kernel(number, a);
@@ -253,7 +269,7 @@ long raw_sigprocmask(long number, const Arguments& a) {
   if (set.error()) return errno_result(-set.error());
   sigset_t old;
   if (sigprocmask(a.number(0), set.get(), &old) < 0) return -1;
-  if (a[2] && !vt::sys::readable(a.at<void>(2), 8)) return errno_result(-EFAULT);
+  if (a[2] && !vt::sys::writable(a.at<void>(2), 8)) return errno_result(-EFAULT);
   if (a[2]) memcpy(a.at<void>(2), &old, 8);
   return 0;
 }
@@ -328,13 +344,13 @@ bool with_wait(long number, const Arguments& a, long* r) {
     case SYS_connect: *r = connect(a.number(0), a.at<sockaddr>(1), (socklen_t)a[2]); return true;
     case SYS_poll: *r = poll(a.at<pollfd>(0), (nfds_t)(unsigned)a[1], a.number(2)); return true;
     case SYS_ppoll: *r = raw_ppoll(a); return true;
-    case SYS_select: *r = select(a.number(0), a.at<fd_set>(1), a.at<fd_set>(2), a.at<fd_set>(3), a.at<timeval>(4)); return true;
+    case SYS_select: *r = raw_select(a); return true;
     case SYS_pselect6: *r = raw_pselect6(a); return true;
     case SYS_epoll_wait: *r = epoll_wait(a.number(0), a.at<epoll_event>(1), a.number(2), a.number(3)); return true;
     case SYS_epoll_pwait: *r = raw_epoll_pwait(a); return true;
     case SYS_epoll_pwait2: *r = raw_epoll_pwait2(a); return true;
     case SYS_nanosleep: *r = nanosleep(a.at<timespec>(0), a.at<timespec>(1)); return true;
-    case SYS_clock_nanosleep: *r = returned(clock_nanosleep(a.number(0), a.number(1), a.at<timespec>(2), a.at<timespec>(3))); return true;
+    case SYS_clock_nanosleep: *r = raw_clock_nanosleep(number, a); return true;
     case SYS_sched_yield: *r = sched_yield(); return true;
     case SYS_wait4: *r = wait4(a.number(0), a.at<int>(1), a.number(2), a.at<struct rusage>(3)); return true;
     case SYS_waitid:

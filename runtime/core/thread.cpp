@@ -302,11 +302,10 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
 int thread_try_join(pthread_t thread, void** result) noexcept {
   VThread* v = thread_of(thread);
   RuntimeSection section;
-  if (current() == v) return -EDEADLK;
   {
     LockGuard guard(bucket_of(&v->done).lock);
-    if (v->detached || v->joining) return -EINVAL;
     if (!v->done) return -EBUSY;
+    if (v->detached || v->joining) return -EINVAL;
     v->joining = true;
   }
   if (result) *result = v->result;
@@ -363,7 +362,7 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
   char name[16];
   vthread_of((char*)thread)->get_name(name);
   size_t n = strlen(name);
-  if (size <= n) return -ERANGE;
+  if (size < sizeof name) return -ERANGE;  // whatever it is
   memcpy(buffer, name, n + 1);
   return 0;
 }

@@ -22,6 +22,7 @@
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
+#include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8
@@ -175,11 +176,14 @@ struct Rest {
   }
 };
 
+/// The kernel does no more than that in one call.
+constexpr size_t kMost = 0x7ffff000;
+
 size_t total(const iovec* v, int n) noexcept {
   size_t sum = 0;
   for (int i = 0; i < n; ++i)
-    if (__builtin_add_overflow(sum, v[i].iov_len, &sum)) return SIZE_MAX;
-  return sum;
+    if (__builtin_add_overflow(sum, v[i].iov_len, &sum)) return kMost;
+  return std::min(sum, kMost);
 }
 
 }  // namespace
@@ -235,6 +239,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 }
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
+  if ((ssize_t)size < 0) return raw(SYS_read, fd, buffer, size);  // in a vector the kernel has other errors for it
   if (size) {  // preadv2 of nothing asks nobody
     iovec one{buffer, size};
     ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
@@ -242,13 +247,13 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
     if (r != kUndecided) return r;
   }
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
-  if (size > 0x7ffff000) size = 0x7ffff000;
+  size = std::min(size, kMost);
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
 }
 ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
 ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0) return -EINVAL;
+  if (offset < 0 || (ssize_t)size < 0) return raw(SYS_pread64, fd, buffer, size, offset);
   iovec one{buffer, size};
   return io_preadv(fd, &one, 1, offset, 0);
 }
@@ -274,7 +279,8 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
 }  // namespace
 
 ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
-  if (size > 0x7ffff000) size = 0x7ffff000;
+  if ((ssize_t)size < 0) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
+  size = std::min(size, kMost);
   return receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
                  [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
 }
@@ -382,6 +388,7 @@ ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int fla
   });
 }
 ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
+  if ((ssize_t)size < 0) return raw(SYS_write, fd, buffer, size);
   if (!size) {  // pwritev2 of nothing asks nobody; on a datagram socket it is a datagram
     ssize_t r = io_send(fd, buffer, 0, 0);
     return r == -ENOTSOCK ? raw(SYS_write, fd, buffer, size) : r;
@@ -391,13 +398,14 @@ ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
 }
 ssize_t io_writev(int fd, const iovec* vector, int count) noexcept { return io_pwritev(fd, vector, count, -1, 0); }
 ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0) return -EINVAL;
+  if (offset < 0 || (ssize_t)size < 0) return raw(SYS_pwrite64, fd, buffer, size, offset);
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, offset, 0);
 }
 
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
+  if (size > kMost && (ssize_t)size > 0) size = kMost;
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
     return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);
@@ -439,7 +447,9 @@ int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
 }
 
 int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
-  if (ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
+  // The ring looks at the address before it looks at the descriptor.
+  bool malformed = (int)size < 0 || size > sizeof(sockaddr_storage) || !sys::readable(address, size);
+  if (malformed || ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
   uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
   int r = submit_one(ParkReason::kConnect, deadline,
                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });
@@ -483,6 +493,11 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
+  if (info && !sys::writable(info, sizeof *info)) {
+    long r = 0;
+    blocking([&] { r = raw(SYS_waitid, type, id, info, options, usage); });
+    return (int)r;
+  }
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
@@ -490,7 +505,14 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usag
     do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
     while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
   }
-  if (r == 0 && info) *info = mine;
+  if (info) {  // these, and also on failure
+    info->si_signo = mine.si_signo;
+    info->si_errno = mine.si_errno;
+    info->si_code = mine.si_code;
+    info->si_pid = mine.si_pid;
+    info->si_uid = mine.si_uid;
+    info->si_status = mine.si_status;
+  }
   return (int)r;
 }
 

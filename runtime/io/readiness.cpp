@@ -14,6 +14,7 @@
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
+#include "sys/memory.h"
 
 namespace vt {
 namespace {
@@ -94,6 +95,11 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;
   uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
+  for (uint64_t* set : sets)
+    if (set && words && !sys::readable(set, words * 8)) {
+      timespec none{};
+      return (int)raw(SYS_pselect6, count, reads, writes, excepts, &none, nullptr);  // for its errors
+    }
   constexpr short kEvents[3] = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
   auto* memory = (uint64_t*)malloc(words * 8 * 3 + 1);
   if (!memory) return -ENOMEM;

@@ -60,9 +60,9 @@ bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] !=
 int sem_try(sem_t* s) noexcept { return take(s) ? 0 : -EAGAIN; }
 
 int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (config.chaos) chaos_yield();
   if (take(s)) return 0;
-  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   main_call_begins(current());
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kSem);

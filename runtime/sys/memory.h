@@ -24,7 +24,19 @@ inline bool readable(const void* p, size_t size) noexcept {
   return true;
 }
 
-/// As above, for what is waited on over and over: a page that was readable once is taken to be so still.
+/// May all of it be written? Asked by changes that change nothing; what has no word of its own at an end isn't asked there.
+inline bool writable(void* p, size_t size) noexcept {
+  if (!readable(p, size)) return false;
+  constexpr long kOrNothing = 2l << 28 | 2l << 24, kWakeOp = 5 | 128;  // FUTEX_OP(OP_OR, 0, CMP_LT, 0); FUTEX_WAKE_OP_PRIVATE
+  uintptr_t sp = (uintptr_t)__builtin_frame_address(0), first = ((uintptr_t)p + 3) & ~(uintptr_t)3, end = (uintptr_t)p + size;
+  if (first >= sp && end <= sp + 16384) return true;
+  uint32_t nobodys = 0;
+  for (uintptr_t a = first; a + 4 <= end; a = (a | (kPageSize - 1)) + 1)
+    if (raw(SYS_futex, &nobodys, kWakeOp, 0, 0, a, kOrNothing) == -14) return false;
+  return true;
+}
+
+/// As readable(), for what is waited on over and over: a page that was readable once is taken to be so still.
 inline bool readable_word(const uint32_t* word) noexcept {
   static std::atomic<uintptr_t> seen[1024];
   uintptr_t page = (uintptr_t)word / kPageSize;
