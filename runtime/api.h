@@ -100,6 +100,8 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusag
 void io_note_timeout_option() noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
 void io_forget(int fd) noexcept;
+/// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
+int io_next_own(unsigned fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
 

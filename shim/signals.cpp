@@ -53,18 +53,30 @@ VT_EXPORT int siginterrupt(int signal, int interrupt) {
   return sigaction(signal, &action, nullptr);
 }
 
+namespace {
+int set_mask(int how, const sigset_t* set, sigset_t* old) {
+  sigset_t before;
+  int r = vt::thread_sigmask(how, set, &before);
+  if (r == 0 && old && !vt::sys::writable(old, 8)) return -EFAULT;
+  if (r == 0 && old) *old = before;
+  return r;
+}
+}  // namespace
 VT_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
   if (!vt::on_vthread()) return VT_REAL(pthread_sigmask)(how, set, old);
-  return -vt::thread_sigmask(how, set, old);
+  return -set_mask(how, set, old);
 }
 VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
   if (!vt::on_vthread()) return VT_REAL(sigprocmask)(how, set, old);
-  return (int)errno_result(vt::thread_sigmask(how, set, old));
+  return (int)errno_result(set_mask(how, set, old));
 }
 VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
   if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
-  if ((stack && !readable(stack, sizeof *stack)) || (old && !vt::sys::writable(old, sizeof *old))) return (int)errno_result(-EFAULT);
-  return (int)errno_result(vt::thread_sigaltstack(stack, old));
+  stack_t before;
+  int r = stack && !readable(stack, sizeof *stack) ? -EFAULT : vt::thread_sigaltstack(stack, &before);
+  if (r == 0 && old && !vt::sys::writable(old, sizeof *old)) r = -EFAULT;
+  if (r == 0 && old) *old = before;
+  return (int)errno_result(r);
 }
 namespace {
 bool is_libcs(int signal) { return signal == 32 || signal == 33; }

@@ -53,6 +53,7 @@ VT_EXPORT int __pthread_mutex_unlock(pthread_mutex_t* m) { return pthread_mutex_
 // ---------------------------------------------------------------- condition variables
 
 namespace {
+bool good_nanoseconds(const timespec& t) { return t.tv_nsec >= 0 && t.tv_nsec < 1000000000; }
 bool cond_is_ours(const pthread_cond_t* c, const pthread_mutex_t* m) {
   return vt::active() && !vt::cond_is_foreign(c) && !(m && vt::mutex_is_foreign(m));
 }
@@ -74,12 +75,13 @@ VT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* m) {
 }
 VT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* m, const timespec* deadline) {
   pthread_testcancel();
+  if (!good_nanoseconds(*deadline)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, vt::cond_clock(c), deadline));
   return announced([&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
 }
 VT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
-  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
+  if (!good_nanoseconds(*deadline) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, clock, deadline));
   return announced([&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
 }
@@ -108,12 +110,13 @@ VT_EXPORT int sem_trywait(sem_t* s) {
 }
 VT_EXPORT int sem_clockwait(sem_t* s, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
-  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return (int)errno_result(-EINVAL);
+  if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || !good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, clock, deadline));
   return announced([&] { return VT_REAL(sem_clockwait)(s, clock, deadline); });
 }
 VT_EXPORT int sem_timedwait(sem_t* s, const timespec* deadline) {
   pthread_testcancel();
+  if (!good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, CLOCK_REALTIME, deadline));
   return announced([&] { return VT_REAL(sem_timedwait)(s, deadline); });
 }
@@ -138,12 +141,12 @@ VT_EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t* l) {
   return announced([&] { return VT_REAL(pthread_rwlock_wrlock)(l); });
 }
 VT_EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) {
-  if (!good_clock(clock)) return EINVAL;
+  if (!good_clock(clock) || !good_nanoseconds(*deadline)) return EINVAL;
   if (rw_is_ours(l)) return -vt::rwlock_read(l, clock, deadline);
   return announced([&] { return VT_REAL(pthread_rwlock_clockrdlock)(l, clock, deadline); });
 }
 VT_EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) {
-  if (!good_clock(clock)) return EINVAL;
+  if (!good_clock(clock) || !good_nanoseconds(*deadline)) return EINVAL;
   if (rw_is_ours(l)) return -vt::rwlock_write(l, clock, deadline);
   return announced([&] { return VT_REAL(pthread_rwlock_clockwrlock)(l, clock, deadline); });
 }

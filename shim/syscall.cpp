@@ -71,7 +71,7 @@ long futex_wait(long number, const Arguments& a, const Futex& f) {
   bool good = bits && (absolute || !realtime) && !((uintptr_t)f.word & 3) && vt::sys::readable_word(f.word) &&
               (!f.timeout || (vt::sys::readable(f.timeout, sizeof *f.timeout) && valid(*f.timeout)));
   if (!good) return kernel(number, a);
-  if (__atomic_load_n(f.word, __ATOMIC_SEQ_CST) != f.value) return errno_result(-EAGAIN);
+  if (__atomic_load_n(f.word, __ATOMIC_SEQ_CST) != f.value) return f.is_private() ? errno_result(-EAGAIN) : kernel(number, a);
   // std::future's, for one, aren't marked as private, though their memory is.
   if (!f.is_private() && !vt::is_private_memory(f.word)) return announced(number, a);
   timespec end;
@@ -95,7 +95,7 @@ long futex_requeue(long number, Arguments a, const Futex& f) {
               (!compare || vt::sys::readable_word(f.word));
   if (!good) return kernel(number, a);
   int moved = 0, woken = vt::futex_requeue(f.word, (int)f.value, f.second, f.value2, compare ? &f.value3 : nullptr, &moved);
-  if (woken < 0) return errno_result(woken);
+  if (woken < 0) return kernel(number, a);  // EAGAIN, unless there is worse
   a.v[1] = FUTEX_REQUEUE | (f.op & FUTEX_PRIVATE_FLAG);  // compared already
   a.v[2] = (int)f.value - woken;
   a.v[3] = f.value2 - moved;

@@ -6,6 +6,7 @@
 #include "core/thread_area.h"
 #include "pyglue/callbacks.h"
 #include "shim/real.h"
+#include "sys/memory.h"
 
 using vt::shim::errno_result;
 
@@ -92,7 +93,7 @@ VT_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   return VT_REAL(pthread_setname_np)(thread, name);
 }
 VT_EXPORT int pthread_getname_np(pthread_t thread, char* buffer, size_t size) {
-  if (vt::is_vthread(thread)) return -vt::thread_get_name(thread, buffer, size);
+  if (vt::is_vthread(thread)) return size >= 16 && !vt::sys::writable(buffer, 16) ? EFAULT : -vt::thread_get_name(thread, buffer, size);
   return VT_REAL(pthread_getname_np)(thread, buffer, size);
 }
 

@@ -198,7 +198,7 @@ long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t
 
 void OsThreadView::close() noexcept {
   for (int* fd : {&stat, &call}) {
-    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    if (*fd >= 0) sys::close_own(*fd);
     *fd = -1;
   }
 }

@@ -430,8 +430,11 @@ int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
   VThread* v = current();
   stack_t before = v->alternate_stack;
   if (stack) {
-    if (stack->ss_flags & ~(SS_DISABLE | SS_ONSTACK)) return -EINVAL;
-    if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ) return -ENOMEM;
+    constexpr int kAutodisarm = (int)(1u << 31);
+    constexpr size_t kLeast = 2048;  // the kernel's; libc's MINSIGSTKSZ knows of larger frames
+    int mode = stack->ss_flags & ~kAutodisarm;
+    if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return -EINVAL;
+    if (mode != SS_DISABLE && stack->ss_size < kLeast) return -ENOMEM;
     // Remembered for the program; handlers with SA_ONSTACK run on the carrier's own alternate stack.
     v->alternate_stack = *stack;
     if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};

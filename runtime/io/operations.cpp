@@ -22,6 +22,7 @@
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 #include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
@@ -194,6 +195,7 @@ void io_forget(int fd) noexcept {
   __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
 }
+int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
 void io_note_nonblocking() noexcept {
   uint32_t e = current_epoch.load(std::memory_order_relaxed);
   while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {
@@ -232,6 +234,10 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
     return read_rest(fd, vector, count, offset, flags, (size_t)r);
   if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
   if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if (flags) {  // the ring's answers to them differ
+    blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
+    return r;
+  }
   return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
     sqe->rw_flags = flags;
@@ -239,13 +245,12 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 }
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
-  if ((ssize_t)size < 0) return raw(SYS_read, fd, buffer, size);  // in a vector the kernel has other errors for it
-  if (size) {  // preadv2 of nothing asks nobody
-    iovec one{buffer, size};
-    ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
-    if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
-    if (r != kUndecided) return r;
-  }
+  // None waits, and as vectors the kernel has other answers for them.
+  if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  iovec one{buffer, size};
+  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
+  if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
+  if (r != kUndecided) return r;
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
   size = std::min(size, kMost);
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
@@ -253,12 +258,17 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
 }
 ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
 ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0 || (ssize_t)size < 0) return raw(SYS_pread64, fd, buffer, size, offset);
+  if (offset < 0 || (ssize_t)size <= 0) return raw(SYS_pread64, fd, buffer, size, offset);
   iovec one{buffer, size};
   return io_preadv(fd, &one, 1, offset, 0);
 }
 
 namespace {
+
+bool is_socket(int fd) noexcept {
+  struct stat s;
+  return raw(SYS_fstat, fd, &s) == 0 && S_ISSOCK(s.st_mode);
+}
 
 /// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
@@ -273,7 +283,12 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
     blocking([&] { r = call(flags); });
     return r;
   }
-  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+  int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+  // What is wrong with several arguments is found in another order.
+  if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
+    if (ssize_t same = call(flags | MSG_DONTWAIT); same != -EAGAIN) return same;
+  if (r == -EFAULT && !is_socket(fd)) return -ENOTSOCK;
+  return r;
 }
 
 }  // namespace
@@ -286,6 +301,8 @@ ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
 }
 
 ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
+  constexpr unsigned kCompat = 1u << 31;
+  if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   return receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
                  [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
 }
@@ -294,17 +311,20 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
   if (!from) return io_recv(fd, buffer, size, flags);
   iovec one{buffer, size};
   msghdr message{};
-  bool submitted = false;
+  bool submitted = false, sized = from_size && sys::readable(from_size, sizeof *from_size);
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, from, from_size); },
                       [&](io_uring_sqe* sqe) {
                         message.msg_name = from;
-                        message.msg_namelen = from_size ? *from_size : 0;
+                        message.msg_namelen = sized ? std::min(*from_size, (socklen_t)sizeof(sockaddr_storage)) : 0;
                         message.msg_iov = &one;
                         message.msg_iovlen = 1;
                         io_uring_prep_recvmsg(sqe, fd, &message, (unsigned)flags);
                         submitted = true;
                       });
-  if (submitted && r >= 0 && from_size) *from_size = message.msg_namelen;
+  if (!submitted || r < 0) return r;
+  if (!sized || !sys::writable(from_size, sizeof *from_size)) return -EFAULT;
+  if ((int)*from_size < 0) return -EINVAL;
+  *from_size = message.msg_namelen;
   return r;
 }
 
@@ -312,10 +332,6 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
 
 namespace {
 
-bool is_socket(int fd) noexcept {
-  struct stat s;
-  return raw(SYS_fstat, fd, &s) == 0 && S_ISSOCK(s.st_mode);
-}
 bool socket_has(int fd, int option, int value) noexcept {
   int has = -1;
   socklen_t size = sizeof has;
@@ -438,7 +454,7 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
 
 int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   // Listening sockets are shared with forked workers: always asked.
-  if (ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) || ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
   // Eager: one connection a turn would make a thousand newcomers wait for a thousand rounds of the run queue.
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
                      [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, true);

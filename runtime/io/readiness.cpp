@@ -90,7 +90,7 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
 }
 
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
-  if (count < 0 || !valid(timeout)) return -EINVAL;
+  if (!valid(timeout) || count < 0) return -EINVAL;
   if (count > FD_SETSIZE) count = std::min(count, table_size());  // getdtablesize() is passed with sets that are smaller
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;

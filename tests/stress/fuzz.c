@@ -78,7 +78,7 @@ static void make_arena(void) {
 }
 static void fresh_arena(void) {
   for (int i = 0; i < kPage; ++i) buf[i] = (char)(i * 7 + i / 256);
-  memset(slots, 0, 16384);
+  memset(slots, 0, next_slot ? (size_t)(next_slot - slots) : kSlotBytes);
   next_slot = slots;
 }
 static void* slot(size_t size) {
@@ -98,7 +98,7 @@ static void* wrong(void) {
 }
 // For what the kernel reads: wrong one time in 8. For what libc itself may touch: one time in 150.
 static long k(void* p) { return (long)(in(8) ? wrong() : p); }
-static long u(void* p) { return (long)(in(150) ? wrong() : p); }
+static long u(void* p) { return (long)(in(150) ? (void*[]){NULL, (void*)8, no_access, kKernel, (void*)-1}[below(5)] : p); }
 
 // ---------------------------------------------------------------- descriptors, all by fixed numbers
 
@@ -420,7 +420,7 @@ static void hold_mine(void) {
 static long copy(const void* model, size_t size) { return u(memcpy(slot(size), model, size)); }
 static long mutex_copy(int n) {
   mutex_used = memcpy(slot(sizeof *mutex_used), &mutex_models[n], sizeof *mutex_used);
-  return in(150) ? (long)wrong() : (long)mutex_used;
+  return u(mutex_used);
 }
 static long mutex_free(void) { return mutex_copy((int)PICK(kNormal, kRecursive, kMyRecursive, kErrorCheck, kMyErrorCheck, kAdaptive, kShared, kRobust, kInherit, kProtect)); }
 static long mutex_any(void) { return mutex_copy(below(kMutexes)); }
@@ -462,7 +462,7 @@ static long affinity_room(void) { return k(slot(1024)); }
 static long affinity_set(void) { cpu_set_t* s = slot(1024); if (!in(3)) sched_getaffinity(0, sizeof *s, s); return k(s); }
 static long pid_mine(void) { return PICK(0, 0, -1, 1 << 22, INT32_MIN); }
 static long thread_room(void) { return u(slot(8)); }
-static long stack(void) { stack_t* s = slot(sizeof *s); *s = (stack_t){slots + 65536, (int)PICK(0, SS_DISABLE, 77, SS_ONSTACK), (size_t)PICK(0, 100, 2048, 16384)}; return in(3) ? 0 : k(s); }
+static long stack(void) { stack_t* s = slot(sizeof *s); *s = (stack_t){slots + 65536, (int)PICK(0, SS_DISABLE, 77, SS_ONSTACK), (size_t)PICK(0, 100, 2048, 16384)}; return in(3) ? 0 : u(s); }
 static long action(void) { struct sigaction* a = slot(sizeof *a); a->sa_handler = SIG_IGN; a->sa_flags = (int)PICK(0, SA_RESTART); return in(2) ? 0 : u(a); }
 static long action_out(void) { return in(2) ? 0 : u(slot(sizeof(struct sigaction))); }
 
