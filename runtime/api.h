@@ -207,10 +207,22 @@ int mutex_trylock(pthread_mutex_t* mutex) noexcept;
 int mutex_timedlock(pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline) noexcept;  // @parks
 int mutex_unlock(pthread_mutex_t* mutex) noexcept;
 
+/// Around libc's own calls on mutexes whose owner the kernel knows by its OS thread (robust, priority-inheriting, -protecting), on a
+/// virtual thread: it is pinned, and bears the OS thread's number. `keeps`: the call has locked one, so it stays pinned until as many
+/// foreign_let_go(). 0, or -EAGAIN: there is no OS thread for it. @parks
+int foreign_begin() noexcept;
+void foreign_end(bool keeps) noexcept;
+void foreign_let_go() noexcept;
+/// The kernel, or libc by it, tells its owner by the OS thread.
+bool mutex_is_bound(const pthread_mutex_t* mutex) noexcept;
+
 bool cond_is_foreign(const pthread_cond_t* cond) noexcept;
 /// The clock that pthread_condattr_setclock chose.
 clockid_t cond_clock(const pthread_cond_t* cond) noexcept;
 int cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline);  // @parks @cancel
+/// The same with a mutex that isn't ours; `unlock` and `lock` return error numbers, which come back negative, and may park.
+int cond_wait_around(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline, int (*unlock)(pthread_mutex_t*),
+                     int (*lock)(pthread_mutex_t*));
 int cond_signal(pthread_cond_t* cond) noexcept;
 int cond_broadcast(pthread_cond_t* cond) noexcept;
 int cond_destroy(pthread_cond_t* cond) noexcept;
