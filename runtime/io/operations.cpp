@@ -287,14 +287,12 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
   // What is wrong with several arguments is found in another order.
   if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
     if (ssize_t same = call(flags | MSG_DONTWAIT); same != -EAGAIN) return same;
-  if (r == -EFAULT && !is_socket(fd)) return -ENOTSOCK;
   return r;
 }
 
 }  // namespace
 
 ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
-  if ((ssize_t)size < 0) return raw(SYS_recvfrom, fd, buffer, size, flags, nullptr, nullptr);
   size = std::min(size, kMost);
   return receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
                  [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
@@ -303,12 +301,14 @@ ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
 ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   constexpr unsigned kCompat = 1u << 31;
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
-  return receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
-                 [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+  ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
+                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+  return r == -EFAULT && !is_socket(fd) ? -ENOTSOCK : r;  // the ring looks at the message first
 }
 
 ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
   if (!from) return io_recv(fd, buffer, size, flags);
+  size = std::min(size, kMost);
   iovec one{buffer, size};
   msghdr message{};
   bool submitted = false, sized = from_size && sys::readable(from_size, sizeof *from_size);
@@ -407,7 +407,7 @@ ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
   if ((ssize_t)size < 0) return raw(SYS_write, fd, buffer, size);
   if (!size) {  // pwritev2 of nothing asks nobody; on a datagram socket it is a datagram
     ssize_t r = io_send(fd, buffer, 0, 0);
-    return r == -ENOTSOCK ? raw(SYS_write, fd, buffer, size) : r;
+    return r == -ENOTSOCK || r == -EFAULT ? raw(SYS_write, fd, buffer, size) : r;
   }
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, -1, 0);
@@ -421,7 +421,7 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
 
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
-  if (size > kMost && (ssize_t)size > 0) size = kMost;
+  size = std::min(size, kMost);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
     return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);

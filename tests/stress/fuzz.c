@@ -241,7 +241,7 @@ static long address(void) {
   switch (below(6)) {
     case 0: { struct sockaddr_in* a = slot(64); *a = listening; return (long)a; }
     case 1: { struct sockaddr_in* a = slot(64); *a = udp_at; return (long)a; }
-    case 2: { struct sockaddr_un* a = slot(128); a->sun_family = AF_UNIX; strcpy(a->sun_path, "/nonexistent/socket"); return (long)a; }
+    case 2: { struct sockaddr_un* a = slot(128); a->sun_family = AF_UNIX; strcpy(a->sun_path, "/proc/none/socket"); return (long)a; }
     case 3: { struct sockaddr* a = slot(64); a->sa_family = (sa_family_t)draw(); return (long)a; }
     default: return (long)wrong();
   }
@@ -261,8 +261,8 @@ static long message(void) {
 static long offset_room(void) { off_t* o = slot(8); *o = offset(); return in(3) ? 0 : k(o); }
 static long buffer_u(void) { return u(buf); }
 static long address_u(void) { long a = address(); return (char*)a >= slots && (char*)a < slots + kSlotBytes ? a : 0; }
-static long path_u(void) { return u((void*)(long[]){(long)"", (long)"/nonexistent", (long)"x", (long)"/", (long)"/dev/null/x"}[below(5)]); }
-static long path(void) { return k((void*)(long[]){(long)"", (long)"/nonexistent", (long)"x", (long)"/", (long)"/dev/null/x"}[below(5)]); }
+static long path_u(void) { return u((void*)(long[]){(long)"", (long)"/proc/none", (long)"/proc/none/x", (long)"/", (long)"/dev/null/x"}[below(5)]); }
+static long path(void) { return k((void*)(long[]){(long)"", (long)"/proc/none", (long)"/proc/none/x", (long)"/", (long)"/dev/null/x"}[below(5)]); }
 
 // ---------------------------------------------------------------- times, readiness
 
@@ -344,7 +344,7 @@ static long sigset_k(void) { sigset_t* s = slot(sizeof *s); sigaddset(s, (int)PI
 static long sigset_out(void) { return in(3) ? 0 : u(slot(sizeof(sigset_t))); }
 static long sigset_wrong(void) { return (long[]){8, (long)no_access, (long)kKernel}[below(3)]; }
 static long signal_number(void) { return PICK(0, SIGUSR2, 65, -1, 1000, 32, 33, SIGUSR2, SIGURG); }
-static long handler(void) { return PICK((long)SIG_IGN, (long)SIG_DFL); }
+static long handler(void) { return PICK((long)SIG_IGN, (long)SIG_ERR); }
 
 // ---------------------------------------------------------------- threads' objects: a copy of a model in each call
 
@@ -474,7 +474,7 @@ static long stream(void) {
 }
 static long lock_size(void) { return PICK(0, 5, 100, -1, -1000); }
 static long command(void) { return (long)(const char*[]){"exit 7", "", NULL}[in(20) ? 0 : 2]; }
-static long library(void) { return (long)(const char*[]){"/nonexistent.so", "nonexistent.so", "/dev/null", ""}[below(4)]; }
+static long library(void) { return (long)(const char*[]){"/proc/none.so", "nonexistent.so", "/dev/null", ""}[below(4)]; }
 static long range_flags(void) { return PICK(0, 2, 4, 8, -1); }
 static long unshare_flags(void) { return PICK(0, 1, 0x10000, 0x100, 0x20); }
 static long stream_mode(void) { return (long)(const char*[]){"r", "w", "r+", "?"}[below(4)]; }
