@@ -288,10 +288,9 @@ long raw_exit(long number, const Arguments& a) {
   return kernel(number, a);
 }
 
-long kill_thread(long number, const Arguments& a, int group, int id, int signal) {
-  if (!vt::is_virtual_id(id)) return kernel(number, a);
-  if (group <= 0) return errno_result(-EINVAL);
-  return errno_result(group == getpid() ? vt::thread_kill_id(id, signal) : -ESRCH);
+long raw_tkill(long number, const Arguments& a) {
+  int r = vt::thread_tgkill(0, a.number(0), a.number(1));
+  return r == vt::kNotVirtual ? kernel(number, a) : errno_result(r);
 }
 
 // ---------------------------------------------------------------- the switch
@@ -299,8 +298,8 @@ long kill_thread(long number, const Arguments& a, int group, int id, int signal)
 /// Those that never wait: for any thread. False: not one of them.
 bool without_wait(long number, const Arguments& a, long* r) {
   switch (number) {
-    case SYS_tgkill: *r = kill_thread(number, a, a.number(0), a.number(1), a.number(2)); return true;
-    case SYS_tkill: *r = kill_thread(number, a, getpid(), a.number(0), a.number(1)); return true;
+    case SYS_tgkill: *r = tgkill(a.number(0), a.number(1), a.number(2)); return true;
+    case SYS_tkill: *r = raw_tkill(number, a); return true;
     case SYS_close: *r = close(a.number(0)); return true;
     case SYS_dup2: *r = dup2(a.number(0), a.number(1)); return true;
     case SYS_dup3: *r = dup3(a.number(0), a.number(1), a.number(2)); return true;

@@ -78,7 +78,9 @@ std::atomic<uint32_t> found_at[kFound];
 
 bool in_use(const VThread* v) noexcept { return v->state.load(std::memory_order_acquire) != State::kFree; }
 
-VThread* find(pid_t id) noexcept {
+}  // namespace
+
+VThread* registry_find(pid_t id) noexcept {
   if (MainThread* m = main_thread(); m && m->id.load(std::memory_order_relaxed) == id) return m;
   if (id < kVirtualTidBase) return nullptr;
   auto is_it = [id](VThread* v) { return v && v->id.load(std::memory_order_relaxed) == id && in_use(v); };
@@ -92,8 +94,6 @@ VThread* find(pid_t id) noexcept {
   return is_it(v) ? v : nullptr;  // else none, or one of two whose ids collide
 }
 
-}  // namespace
-VThread* registry_find(pid_t id) noexcept { return find(id); }
 namespace {
 
 /// A platform thread's, from the kernel.
@@ -117,7 +117,7 @@ bool peek(const void* from, void* to, size_t size) noexcept {
 
 void set_holder(ThreadInfo* out, pid_t id) noexcept {
   out->holder = id;
-  VThread* v = id ? find(id) : nullptr;
+  VThread* v = id ? registry_find(id) : nullptr;
   if (v && !v->is_main) v->get_name(out->holder_name);
   else if (id && id < kVirtualTidBase) os_name(id, out->holder_name);
 }

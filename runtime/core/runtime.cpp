@@ -15,11 +15,13 @@
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
+#include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
 
@@ -73,7 +75,7 @@ void after_fork_in_child() noexcept {
   if (is_main(v)) {
     vt_self = nullptr;
   } else if (v) {
-    uint64_t mask = v->signal_mask;
+    uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
     vt_self = nullptr;  // a platform thread from now on
     v->forked = true;
     thread_area_adopt(v->tp);
@@ -84,7 +86,9 @@ void after_fork_in_child() noexcept {
     v->state.store(State::kFree, std::memory_order_relaxed);
   }
   main_after_fork();
+  os_threads_after_fork();
   signals_after_fork();
+  thread_signals_after_fork();
   wait_table_after_fork();
   carriers_after_fork();
   monitor_after_fork();
@@ -219,6 +223,7 @@ bool runtime_start() noexcept {
   eject_install();
   bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
   int r = -monitor_start();
+  os_threads_take_setxid();  // which glibc's pthread_create has installed
   if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
     complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,

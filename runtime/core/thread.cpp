@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -20,6 +21,7 @@
 #include "core/scheduler.h"
 #include "core/affinity.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/tsd.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
@@ -37,7 +39,6 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 constexpr int kNative = 1, kPinned = 2;
@@ -95,6 +96,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
   thread_area_run_tls_destructors();
@@ -104,6 +106,8 @@ void entry(sys::Transfer transfer) {
   v->depth = 1;
   leave_for_ever();
 }
+
+std::atomic<size_t> default_stack_size{0};  // 0: to be asked for
 
 size_t default_stack() noexcept {
   if (config.stack) return config.stack;
@@ -123,17 +127,23 @@ struct Wanted {
   bool detached = false;
   bool has_mask = false;  // pthread_attr_setsigmask_np(3)
   uint64_t mask = 0;
+  int policy = SCHED_OTHER, priority = 0;
   bool has_affinity = false;  // pthread_attr_setaffinity_np(3)
   cpu_set_t affinity;
 };
 
 Wanted read_attr(const pthread_attr_t* attr) noexcept {
   Wanted w;
-  static std::atomic<size_t> known{0};
-  size_t size = known.load(std::memory_order_relaxed);
-  if (!size) known.store(size = default_stack(), std::memory_order_relaxed);
+  size_t size = default_stack_size.load(std::memory_order_relaxed);
+  if (!size) default_stack_size.store(size = default_stack(), std::memory_order_relaxed);
   w.stack_size = size;
+  if (VThread* v = current()) w.policy = v->policy, w.priority = v->priority;
   if (!attr) return w;
+  int inherits;
+  sched_param param;
+  if (pthread_attr_getinheritsched(attr, &inherits) == 0 && inherits == PTHREAD_EXPLICIT_SCHED &&
+      pthread_attr_getschedpolicy(attr, &w.policy) == 0 && pthread_attr_getschedparam(attr, &param) == 0)
+    w.priority = param.sched_priority;
   int state;
   if (pthread_attr_getdetachstate(attr, &state) == 0) w.detached = state == PTHREAD_CREATE_DETACHED;
   pthread_attr_getguardsize(attr, &w.guard);
@@ -154,7 +164,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
 
 /// The mask that a new thread inherits.
 uint64_t inherited_mask() noexcept {
-  if (VThread* v = current(); v && !v->is_main) return v->signal_mask;
+  if (VThread* v = current(); v && !v->is_main) return v->signal_mask.load(std::memory_order_relaxed);
   uint64_t mask = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   return mask;
@@ -175,13 +185,14 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->stack_is_users = w.stack != nullptr;
   v->used_stack_size = w.stack_size;
   v->used_stack = w.stack ? (char*)w.stack : v->stack_top - w.stack_size;
-  v->signal_mask = w.has_mask ? w.mask : inherited_mask();
-  v->alternate_stack = {};
-  v->alternate_stack.ss_flags = SS_DISABLE;
+  signals_begin(v, w.has_mask ? w.mask : inherited_mask());
   v->cancel_requested.store(false, std::memory_order_relaxed);
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
   v->wait_key.store(nullptr, std::memory_order_relaxed);
+  v->cpu_time.store(0, std::memory_order_relaxed);
+  v->policy = w.policy;
+  v->priority = w.priority;
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
@@ -293,15 +304,16 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
     v->joining = true;
     if (!v->done) b.push_back(&node, &v->done);
   }
-  if (node.key.load(std::memory_order_relaxed)) {
+  while (node.key.load(std::memory_order_relaxed)) {
     WaitResult r = wait_on(node, clock, deadline);
-    if (r != WaitResult::kWoken) {
-      LockGuard guard(b.lock);
-      if (!v->done) {
-        v->joining = false;
-        return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
-      }
+    if (r == WaitResult::kWoken) break;
+    LockGuard guard(b.lock);
+    if (v->done) break;
+    if (r != WaitResult::kAgain) {
+      v->joining = false;
+      return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
     }
+    b.push_back(&node, &v->done);
   }
   if (result) *result = v->result;
   release(v);
@@ -358,6 +370,28 @@ int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept {
   return 0;
 }
 
+void thread_defaults_changed() noexcept { default_stack_size.store(0, std::memory_order_relaxed); }
+
+int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept {
+  VThread* v = vthread_of((char*)thread);
+  *policy = __atomic_load_n(&v->policy, __ATOMIC_RELAXED);
+  *priority = __atomic_load_n(&v->priority, __ATOMIC_RELAXED);
+  return 0;
+}
+
+int thread_set_policy(pthread_t thread, int policy, int priority) noexcept {
+  VThread* v = vthread_of((char*)thread);
+  constexpr int kResetOnFork = 0x40000000;  // SCHED_RESET_ON_FORK
+  int least = sched_get_priority_min(policy & ~kResetOnFork), most = sched_get_priority_max(policy & ~kResetOnFork);
+  if (least < 0 || priority < least || priority > most) return -EINVAL;
+  rlimit limit{};
+  bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+  if (real_time && geteuid() != 0 && (getrlimit(RLIMIT_RTPRIO, &limit) || limit.rlim_cur < (rlim_t)priority)) return -EPERM;
+  __atomic_store_n(&v->policy, policy, __ATOMIC_RELAXED);
+  __atomic_store_n(&v->priority, priority, __ATOMIC_RELAXED);
+  return 0;
+}
+
 int thread_set_name(pthread_t thread, const char* name) noexcept {
   size_t n = strlen(name);
   char padded[16] = {};
@@ -387,14 +421,6 @@ pid_t thread_id() noexcept {
   return v->is_main ? thread_area_tid(v->tp) : v->id.load(std::memory_order_relaxed);
 }
 
-bool is_virtual_id(pid_t id) noexcept { return id >= kVirtualTidBase && !phase_never_ran(); }
-
-int thread_kill_id(pid_t id, int signal) noexcept {
-  VThread* v = registry_find(id);
-  if (!v || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return -ESRCH;
-  return thread_kill(v->handle(), signal);
-}
-
 void thread_exit_now() noexcept {
   VThread* v = current();
   v->result = nullptr;
@@ -403,75 +429,10 @@ void thread_exit_now() noexcept {
   leave_for_ever();
 }
 
-// ---------------------------------------------------------------- signals, first form (DESIGN.md rule 17)
-
-int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
-  VThread* v = current();
-  if (v->is_main) {  // its OS thread's own
-    uint64_t bits = 0, old_bits = 0;
-    if (set) memcpy(&bits, set, sizeof bits);
-    if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
-    if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &old_bits, sizeof bits); r < 0) return (int)r;
-    if (old) {
-      memset(old, 0, sizeof *old);
-      memcpy(old, &old_bits, sizeof old_bits);
-    }
-    return 0;
-  }
-  uint64_t before = v->signal_mask;
-  if (set) {
-    uint64_t bits;
-    memcpy(&bits, set, sizeof bits);
-    switch (how) {
-      case SIG_BLOCK: v->signal_mask |= bits; break;
-      case SIG_UNBLOCK: v->signal_mask &= ~bits; break;
-      case SIG_SETMASK: v->signal_mask = bits; break;
-      default: return -EINVAL;
-    }
-    v->signal_mask &= ~kUnmaskable;
-  }
-  if (old) {
-    memset(old, 0, sizeof *old);
-    memcpy(old, &before, sizeof before);
-  }
-  return 0;
-}
-
-int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
-  VThread* v = current();
-  stack_t before = v->alternate_stack;
-  if (stack) {
-    constexpr int kAutodisarm = (int)(1u << 31);
-    constexpr size_t kLeast = 2048;  // the kernel's; libc's MINSIGSTKSZ knows of larger frames
-    int mode = stack->ss_flags & ~kAutodisarm;
-    if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return -EINVAL;
-    if (mode != SS_DISABLE && stack->ss_size < kLeast) return -ENOMEM;
-    // Remembered for the program; handlers with SA_ONSTACK run on the carrier's own alternate stack.
-    v->alternate_stack = *stack;
-    if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};
-  }
-  if (old) *old = before;
-  return 0;
-}
-
-int thread_kill(pthread_t thread, int signal) noexcept {
-  if (signal < 0 || signal > 64) return -EINVAL;
-  auto* v = vthread_of((char*)thread);
-  if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
-  if (v != current()) return (int)sys::raw(SYS_kill, getpid(), signal);  // first form: whoever takes process-directed signals
-  if (v->signal_mask & 1ull << (signal - 1)) return (int)sys::raw(SYS_kill, getpid(), signal);
-  // Our own: unblocked on this OS thread just for the delivery. The handler may park, but it won't move.
-  ++v->pins;
-  uint64_t bit = 1ull << (signal - 1), saved = 0;
-  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, &saved, sizeof bit);
-  long r = sys::raw(SYS_tgkill, getpid(), v->carrier->os_tid, signal);
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
-  --v->pins;
-  return (int)r;
-}
+// ---------------------------------------------------------------- what children inherit
 
 void mask_expose(sigset_t* saved) noexcept {
-  uint64_t old = 0, mask = current()->signal_mask;
+  uint64_t old = 0, mask = current()->signal_mask.load(std::memory_order_relaxed);
   ++current()->pins;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);
   memcpy(saved, &old, sizeof old);

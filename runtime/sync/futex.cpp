@@ -22,6 +22,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
   WaitNode node(section.self_ptr(), ParkReason::kFutex);
   node.tag = bits;
   Bucket& b = bucket_of(word);
+again:
   {
     LockGuard guard(b.lock);
     // seq_cst: a waker stores the word, then takes this lock
@@ -31,6 +32,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
   switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: return -ETIMEDOUT;
     case WaitResult::kInterrupted: return -EINTR;
+    case WaitResult::kAgain: goto again;
     default: return 0;
   }
 }
