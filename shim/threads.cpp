@@ -9,6 +9,7 @@
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::sys::readable;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
@@ -179,16 +180,19 @@ VT_EXPORT int sched_getscheduler(pid_t pid) {
   return policy;
 }
 VT_EXPORT int sched_getparam(pid_t pid, sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_getparam)(pid, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_getparam)(pid, param);
+  if (!vt::sys::writable(param, sizeof *param)) return VT_REAL(sched_getparam)(0, param);
   int policy;
   return vt::thread_get_policy(pthread_self(), &policy, &param->sched_priority);
 }
 VT_EXPORT int sched_setscheduler(pid_t pid, int policy, const sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  if (!readable(param, sizeof *param)) return VT_REAL(sched_setscheduler)(0, policy, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), policy, param->sched_priority));
 }
 VT_EXPORT int sched_setparam(pid_t pid, const sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_setparam)(pid, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_setparam)(pid, param);
+  if (!readable(param, sizeof *param)) return VT_REAL(sched_setparam)(0, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), sched_getscheduler(0), param->sched_priority));
 }
 

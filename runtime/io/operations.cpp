@@ -419,8 +419,19 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
   return io_pwritev(fd, &one, 1, offset, 0);
 }
 
+namespace {
+/// A send that connects first: asked not to wait it only begins to.
+template <class Call>
+ssize_t connecting(Call&& call) noexcept {
+  ssize_t r = 0;
+  blocking([&] { r = call(); });
+  return r;
+}
+}  // namespace
+
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
+  if (flags & MSG_FASTOPEN) return connecting([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
   size = std::min(size, kMost);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
@@ -431,6 +442,7 @@ ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
   return io_sendto(fd, buffer, size, flags, nullptr, 0);
 }
 ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return connecting([&] { return raw(SYS_sendmsg, fd, message, flags); });
   ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
   int count = (int)message->msg_iovlen;

@@ -344,6 +344,7 @@ static long sigset_k(void) { sigset_t* s = slot(sizeof *s); sigaddset(s, (int)PI
 static long sigset_out(void) { return in(3) ? 0 : u(slot(sizeof(sigset_t))); }
 static long sigset_wrong(void) { return (long[]){8, (long)no_access, (long)kKernel}[below(3)]; }
 static long signal_number(void) { return PICK(0, SIGUSR2, 65, -1, 1000, 32, 33, SIGUSR2, SIGURG); }
+static long handler_or_hold(void) { return PICK((long)SIG_IGN, (long)SIG_HOLD); }
 static long handler(void) { return PICK((long)SIG_IGN, (long)SIG_ERR); }
 
 // ---------------------------------------------------------------- threads' objects: a copy of a model in each call
@@ -461,8 +462,9 @@ static long affinity_size(void) { return PICK(8, 16, 128, 128, 0, 1, 4, 9, 1024)
 static long affinity_room(void) { return k(slot(1024)); }
 static long affinity_set(void) { cpu_set_t* s = slot(1024); if (!in(3)) sched_getaffinity(0, sizeof *s, s); return k(s); }
 static long pid_mine(void) { return PICK(0, 0, -1, 1 << 22, INT32_MIN); }
+static long priority_number(void) { return PICK(0, 0, 1, 100); }
 static long policy(void) { return PICK(SCHED_OTHER, SCHED_OTHER, SCHED_BATCH, 77, -1); }
-static long priority(void) { int* p = slot(8); *p = (int)PICK(0, 0, 0, 1, -1, 100); return u(p); }
+static long priority(void) { int* p = slot(8); *p = (int)PICK(0, 0, 0, 1, 100); return u(p); }
 static long thread_room(void) { return u(slot(8)); }
 static long stack(void) { stack_t* s = slot(sizeof *s); *s = (stack_t){slots + 65536, (int)PICK(0, SS_DISABLE, 77, SS_ONSTACK), (size_t)PICK(0, 100, 2048, 16384)}; return in(3) ? 0 : u(s); }
 static long action(void) { struct sigaction* a = slot(sizeof *a); a->sa_handler = SIG_IGN; a->sa_flags = (int)PICK(0, SA_RESTART); return in(2) ? 0 : u(a); }
