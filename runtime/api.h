@@ -158,6 +158,12 @@ int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
 /// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
 constexpr int kNotVirtual = 1;
 int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;
+/// A timer whose signal is for a virtual thread: `event` is changed so that the kernel tells the monitor. `*signal` stays null for a
+/// platform thread's. -EAGAIN: too many; -EINVAL. Then timer_signal_made() with the timer (null: it couldn't be made), and at its end _gone().
+struct TimerSignal;
+int timer_signal_begin(sigevent* event, TimerSignal** signal) noexcept;
+void timer_signal_made(TimerSignal* signal, const timer_t* timer) noexcept;
+void timer_signal_gone(timer_t timer) noexcept;
 /// After an EPIPE: the SIGPIPE that the caller blocks is its own from here on, wherever it runs next.
 void signal_take_pipe() noexcept;
 /// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe
