@@ -1,4 +1,6 @@
 // read, write, send, recv and their kin: parked on a virtual thread, libc's own elsewhere. read(2), recv(2), …
+#include <limits.h>
+
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -155,7 +157,20 @@ VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, sockl
   if (level == SOL_SOCKET) vt::io_note_option(option);
   return VT_REAL(setsockopt)(fd, level, option, value, size);
 }
+namespace {
+/// A ring or the like: for the program there is no such descriptor.
+bool is_own(int fd) { return fd >= 0 && vt::io_next_own((unsigned)fd) == fd; }
+
+/// The range without what is our own.
+template <class Close>
+int close_around(unsigned first, unsigned last, Close&& call) {
+  for (int own; first <= last && (own = vt::io_next_own(first)) >= 0 && (unsigned)own <= last; first = (unsigned)own + 1)
+    if ((unsigned)own > first && call(first, (unsigned)own - 1) < 0) return -1;
+  return first <= last ? call(first, last) : 0;
+}
+}  // namespace
 VT_EXPORT int close(int fd) {
+  if (is_own(fd)) return (int)errno_result(-EBADF);
   vt::io_forget(fd);
   if (!vt::io_lingers(fd)) return VT_REAL(close)(fd);
   int r = -1;
@@ -164,21 +179,32 @@ VT_EXPORT int close(int fd) {
 }
 VT_EXPORT int __close(int fd) { return close(fd); }
 VT_EXPORT int dup2(int from, int to) {
+  if (is_own(to)) return (int)errno_result(-EBUSY);
   vt::io_forget(to);
   return VT_REAL(dup2)(from, to);
 }
 VT_EXPORT int __dup2(int from, int to) { return dup2(from, to); }
 VT_EXPORT int dup3(int from, int to, int flags) {
+  if (is_own(to)) return (int)errno_result(-EBUSY);
   vt::io_forget(to);
   return VT_REAL(dup3)(from, to, flags);
 }
 VT_EXPORT int close_range(unsigned first, unsigned last, int flags) {
-  int r = VT_REAL(close_range)(first, last, flags);
+  constexpr int kUnshare = 2, kKnown = 6;  // CLOSE_RANGE_UNSHARE, _CLOEXEC
+  if (first > last || (flags & ~kKnown)) return VT_REAL(close_range)(first, last, flags);
+  if ((flags & kUnshare) && vt::on_vthread() && unshare(CLONE_FILES) < 0) return -1;  // which pins
+  int r = close_around(first, last, [&](unsigned a, unsigned b) { return VT_REAL(close_range)(a, b, flags); });
   vt::io_note_nonblocking();
   return r;
 }
 VT_EXPORT void closefrom(int first) {
-  VT_REAL(closefrom)(first);
+  unsigned from = first < 0 ? 0 : (unsigned)first;
+  close_around(from, UINT_MAX, [&](unsigned a, unsigned b) -> int {
+    if (b == UINT_MAX) VT_REAL(closefrom)((int)a);
+    else if (VT_REAL(close_range)(a, b, 0) < 0)  // before linux 5.9
+      for (unsigned fd = a; fd <= b; ++fd) VT_REAL(close)((int)fd);
+    return 0;
+  });
   vt::io_note_nonblocking();
 }
 // glibc closes these streams' descriptors without coming by close.

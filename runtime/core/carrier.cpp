@@ -199,7 +199,7 @@ long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t
 
 void OsThreadView::close() noexcept {
   for (int* fd : {&stat, &call}) {
-    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    if (*fd >= 0) sys::close_own(*fd);
     *fd = -1;
   }
 }
@@ -208,9 +208,10 @@ void OsThreadView::close() noexcept {
 bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
+  bool spoilt = fitness.load(std::memory_order_relaxed) != Fitness::kFit;  // what is common is others' to run
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
       timers.next() != sys::kForever ||
-      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
+      reserved.load(std::memory_order_relaxed) > spoilt || (common_queue.size() && !spoilt)) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }

@@ -94,6 +94,7 @@ struct alignas(64) Carrier {
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   char* signal_stack = nullptr;
+  void* robust_list = nullptr;     // what the kernel has for its OS thread, once somebody's else (sync/foreign.cpp)
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue

@@ -187,8 +187,10 @@ void unblock_pinned(Carrier* c) noexcept {
 
 // ---------------------------------------------------------------- api.h
 
-int pin() noexcept {
-  if (config.pin == PinPolicy::kNone) return 0;
+int pin() noexcept { return config.pin == PinPolicy::kNone ? 0 : pin_always(); }
+int unpin() noexcept { return config.pin == PinPolicy::kNone ? 0 : unpin_always(); }
+
+int pin_always() noexcept {
   VThread* v = current();
   if (!v || v->is_main) {
     if (getpid() == (pid_t)sys::raw(SYS_gettid)) ++main_pins;
@@ -201,8 +203,7 @@ int pin() noexcept {
   return 0;
 }
 
-int unpin() noexcept {
-  if (config.pin == PinPolicy::kNone) return 0;
+int unpin_always() noexcept {
   VThread* v = current();
   if (!v || v->is_main) {
     if (getpid() == (pid_t)sys::raw(SYS_gettid)) {

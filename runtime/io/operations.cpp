@@ -23,6 +23,8 @@
 #include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
+#include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8
@@ -132,11 +134,14 @@ struct Rest {
   }
 };
 
+/// The kernel does no more than that in one call.
+constexpr size_t kMost = 0x7ffff000;
+
 size_t total(const iovec* v, int n) noexcept {
   size_t sum = 0;
   for (int i = 0; i < n; ++i)
-    if (__builtin_add_overflow(sum, v[i].iov_len, &sum)) return SIZE_MAX;
-  return sum;
+    if (__builtin_add_overflow(sum, v[i].iov_len, &sum)) return kMost;
+  return std::min(sum, kMost);
 }
 
 }  // namespace
@@ -186,6 +191,10 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
     return read_rest(fd, vector, count, offset, flags, (size_t)r);
   if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
   if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if (flags) {  // the ring's answers to them differ
+    blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
+    return r;
+  }
   return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
     sqe->rw_flags = flags;
@@ -194,25 +203,30 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
-  if (size) {  // preadv2 of nothing asks nobody
-    iovec one{buffer, size};
-    ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
-    if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
-    if (r != kUndecided) return r;
-  }
+  // None waits, and as vectors the kernel has other answers for them.
+  if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  iovec one{buffer, size};
+  ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
+  if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
+  if (r != kUndecided) return r;
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
-  if (size > 0x7ffff000) size = 0x7ffff000;
+  size = std::min(size, kMost);
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
 }
 ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
 ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0) return -EINVAL;
+  if (offset < 0 || (ssize_t)size <= 0) return raw(SYS_pread64, fd, buffer, size, offset);
   iovec one{buffer, size};
   return io_preadv(fd, &one, 1, offset, 0);
 }
 
 namespace {
+
+bool is_socket(int fd) noexcept {
+  struct stat s;
+  return raw(SYS_fstat, fd, &s) == 0 && S_ISSOCK(s.st_mode);
+}
 
 /// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
@@ -226,37 +240,48 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
   if ((flags & MSG_WAITALL) && (flags & MSG_PEEK)) {  // the ring, going on after a part, peeks at the same bytes again
     return call_blocking([&] { return call(flags); });
   }
-  return submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+  int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+  // What is wrong with several arguments is found in another order.
+  if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
+    if (ssize_t same = call(flags | MSG_DONTWAIT); same != -EAGAIN) return same;
+  return r;
 }
 
 }  // namespace
 
 ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
-  if (size > 0x7ffff000) size = 0x7ffff000;
+  size = std::min(size, kMost);
   return receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
                  [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
 }
 
 ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
-  return receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
-                 [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+  constexpr unsigned kCompat = 1u << 31;
+  if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
+  ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
+                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+  return r == -EFAULT && !is_socket(fd) ? -ENOTSOCK : r;  // the ring looks at the message first
 }
 
 ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
   if (!from) return io_recv(fd, buffer, size, flags);
+  size = std::min(size, kMost);
   iovec one{buffer, size};
   msghdr message{};
-  bool submitted = false;
+  bool submitted = false, sized = from_size && sys::readable(from_size, sizeof *from_size);
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, from, from_size); },
                       [&](io_uring_sqe* sqe) {
                         message.msg_name = from;
-                        message.msg_namelen = from_size ? *from_size : 0;
+                        message.msg_namelen = sized ? std::min(*from_size, (socklen_t)sizeof(sockaddr_storage)) : 0;
                         message.msg_iov = &one;
                         message.msg_iovlen = 1;
                         io_uring_prep_recvmsg(sqe, fd, &message, (unsigned)flags);
                         submitted = true;
                       });
-  if (submitted && r >= 0 && from_size) *from_size = message.msg_namelen;
+  if (!submitted || r < 0) return r;
+  if (!sized || !sys::writable(from_size, sizeof *from_size)) return -EFAULT;
+  if ((int)*from_size < 0) return -EINVAL;
+  *from_size = message.msg_namelen;
   return r;
 }
 
@@ -264,10 +289,6 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
 
 namespace {
 
-bool is_socket(int fd) noexcept {
-  struct stat s;
-  return raw(SYS_fstat, fd, &s) == 0 && S_ISSOCK(s.st_mode);
-}
 bool socket_has(int fd, int option, int value) noexcept {
   int has = -1;
   socklen_t size = sizeof has;
@@ -342,22 +363,35 @@ ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int fla
   });
 }
 ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
+  if ((ssize_t)size < 0) return raw(SYS_write, fd, buffer, size);
   if (!size) {  // pwritev2 of nothing asks nobody; on a datagram socket it is a datagram
     ssize_t r = io_send(fd, buffer, 0, 0);
-    return r == -ENOTSOCK ? raw(SYS_write, fd, buffer, size) : r;
+    return r == -ENOTSOCK || r == -EFAULT ? raw(SYS_write, fd, buffer, size) : r;
   }
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, -1, 0);
 }
 ssize_t io_writev(int fd, const iovec* vector, int count) noexcept { return io_pwritev(fd, vector, count, -1, 0); }
 ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcept {
-  if (offset < 0) return -EINVAL;
+  if (offset < 0 || (ssize_t)size < 0) return raw(SYS_pwrite64, fd, buffer, size, offset);
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, offset, 0);
 }
 
+namespace {
+/// A send that connects first: asked not to wait it only begins to.
+template <class Call>
+ssize_t connecting(Call&& call) noexcept {
+  ssize_t r = 0;
+  blocking([&] { r = call(); });
+  return r;
+}
+}  // namespace
+
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
+  if (flags & MSG_FASTOPEN) return connecting([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
+  size = std::min(size, kMost);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
     return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);
@@ -367,6 +401,7 @@ ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
   return io_sendto(fd, buffer, size, flags, nullptr, 0);
 }
 ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return connecting([&] { return raw(SYS_sendmsg, fd, message, flags); });
   ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
   int count = (int)message->msg_iovlen;
@@ -390,7 +425,7 @@ ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
 
 int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   // Listening sockets are shared with forked workers: always asked.
-  if (ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) || ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
   // Eager: one connection a turn would make a thousand newcomers wait for a thousand rounds of the run queue.
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
                      [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, true);
@@ -399,7 +434,9 @@ int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
 }
 
 int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
-  if (ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
+  // The ring looks at the address before it looks at the descriptor.
+  bool malformed = (int)size < 0 || size > sizeof(sockaddr_storage) || !sys::readable(address, size);
+  if (malformed || ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
   uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
   int r = submit_one(ParkReason::kConnect, deadline,
                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });
@@ -442,13 +479,25 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
+  if (info && !sys::writable(info, sizeof *info)) {
+    long r = 0;
+    blocking([&] { r = raw(SYS_waitid, type, id, info, options, usage); });
+    return (int)r;
+  }
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
     blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
   }
-  if (r == 0 && info) *info = mine;
+  if (info) {  // these, and also on failure
+    info->si_signo = mine.si_signo;
+    info->si_errno = mine.si_errno;
+    info->si_code = mine.si_code;
+    info->si_pid = mine.si_pid;
+    info->si_uid = mine.si_uid;
+    info->si_status = mine.si_status;
+  }
   return (int)r;
 }
 

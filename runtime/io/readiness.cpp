@@ -15,6 +15,7 @@
 #include "core/scheduler.h"
 #include "io/operations.h"
 #include "sys/clock.h"
+#include "sys/memory.h"
 
 namespace vt {
 namespace {
@@ -92,11 +93,16 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
 }
 
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
-  if (count < 0 || !valid(timeout)) return -EINVAL;
+  if (!valid(timeout) || count < 0) return -EINVAL;
   if (count > FD_SETSIZE) count = std::min(count, table_size());  // getdtablesize() is passed with sets that are smaller
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;
   uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
+  for (uint64_t* set : sets)
+    if (set && words && !sys::readable(set, words * 8)) {
+      timespec none{};
+      return (int)raw(SYS_pselect6, count, reads, writes, excepts, &none, nullptr);  // for its errors
+    }
   constexpr short kEvents[3] = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
   auto* memory = (uint64_t*)malloc(words * 8 * 3 + 1);
   if (!memory) return -ENOMEM;

@@ -1,4 +1,4 @@
-// The __pthread names of mutexes, rwlocks and keys, as programs have them that were linked against an older glibc: one lock with the
+// The older names of mutexes, rwlocks and keys, as programs have them that were linked against an older glibc: one lock with the
 // names without underscores.
 #include "../check.h"
 
@@ -13,6 +13,7 @@ OLDER(__pthread_rwlock_unlock, "GLIBC_2.2.5");
 OLDER(__pthread_rwlock_tryrdlock, "GLIBC_2.2.5");
 OLDER(__pthread_rwlock_trywrlock, "GLIBC_2.2.5");
 OLDER(__pthread_once, "GLIBC_2.2.5");
+OLDER(pthread_mutex_consistent_np, "GLIBC_2.4");
 OLDER(__pthread_key_create, "GLIBC_2.2.5");
 int older__pthread_mutex_lock(pthread_mutex_t*);
 int older__pthread_mutex_trylock(pthread_mutex_t*);
@@ -24,6 +25,7 @@ int older__pthread_rwlock_tryrdlock(pthread_rwlock_t*);
 int older__pthread_rwlock_trywrlock(pthread_rwlock_t*);
 int older__pthread_once(pthread_once_t*, void (*)(void));
 int __sched_yield(void);
+int olderpthread_mutex_consistent_np(pthread_mutex_t*);
 int older__pthread_key_create(pthread_key_t*, void (*)(void*));
 
 enum { kThreads = 8, kRounds = 500 };
@@ -76,6 +78,7 @@ int main(void) {
   CHECK_RC(older__pthread_rwlock_tryrdlock(&lock), 0);
   CHECK_RC(pthread_rwlock_trywrlock(&lock), EBUSY);
   CHECK_RC(pthread_rwlock_unlock(&lock), 0);
+  CHECK_RC(olderpthread_mutex_consistent_np(&mutex), EINVAL);  // of a robust one only
   CHECK_EQ(count, (long)kThreads * kRounds);
   CHECK_EQ(written, (long)kThreads * kRounds);
   CHECK_EQ(destroyed, kThreads);
