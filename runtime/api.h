@@ -147,6 +147,13 @@ void thread_defaults_changed() noexcept;
 /// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.
 int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept;
 int thread_set_policy(pthread_t thread, int policy, int priority) noexcept;
+/// The caller's nice value and timer slack (ns; 0 to set: the default), kept likewise. Main's are its OS thread's: it only notes them,
+/// for the threads that it makes. -EACCES. @signal safe
+int thread_get_nice() noexcept;
+int thread_set_nice(int nice) noexcept;
+void thread_note_nice(int nice) noexcept;
+unsigned long thread_get_slack() noexcept;
+void thread_set_slack(unsigned long slack) noexcept;
 /// pthread_getcpuclockid(3): -ESRCH.
 int thread_cpu_clock(pthread_t thread, clockid_t* clock) noexcept;
 /// The CPU time of a virtual thread by such a clock, or the caller's by CLOCK_THREAD_CPUTIME_ID; counted from the first such question on.

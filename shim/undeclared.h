@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct __user_cap_header_struct;
+struct __user_cap_data_struct;
 extern "C" {
+int capset(struct __user_cap_header_struct*, const struct __user_cap_data_struct*);
 ssize_t __read_chk(int, void*, size_t, size_t);
 ssize_t __pread_chk(int, void*, size_t, off_t, size_t);
 ssize_t __pread64_chk(int, void*, size_t, off64_t, size_t);

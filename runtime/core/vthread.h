@@ -47,6 +47,8 @@ struct WaitNote : Published<4> {
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
+constexpr int kNobodySaid = 100;  // a nice value that there isn't
+
 struct VThread : Self {
   // ---- the unit's, for good
   char* tp = nullptr;          // thread pointer = pthread_t
@@ -97,6 +99,8 @@ struct VThread : Self {
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
   stack_t alternate_stack = {};
   int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
+  int nice = kNobodySaid;        // likewise; core/os_numbers.cpp
+  unsigned long slack = 0, default_slack = 0;  // of timers, ns, likewise; 0: nobody said
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;

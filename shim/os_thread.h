@@ -1,0 +1,12 @@
+// What belongs to the OS thread: os_thread.cpp. Layer: shim.
+#pragma once
+
+struct __user_cap_header_struct;
+struct __user_cap_data_struct;
+
+namespace vt::shim {
+using CapHeader = ::__user_cap_header_struct;
+using CapData = ::__user_cap_data_struct;
+/// A raw system call that changes its OS thread, or a number of the thread's: false: not one of them. @thread any
+bool os_thread_call(long number, const long (&arguments)[6], long* result);
+}  // namespace vt::shim
