@@ -176,6 +176,11 @@ bool vt::shim::os_thread_call(long number, const long (&a)[6], long* r) {
       if (*r != -1 || errno == 0) *r = 20 - *r, errno = before;
       return true;
     }
+    case SYS_fork: *r = forked(kernel); return true;
+    case SYS_clone:  // one with a stack doesn't come back by this way
+      if ((a[0] & CLONE_VM) || a[1]) return false;
+      *r = forked(kernel);
+      return true;
     case SYS_setfsuid: *r = setfsuid((uid_t)a[0]); return true;
     case SYS_setfsgid: *r = setfsgid((gid_t)a[0]); return true;
     case SYS_seccomp:

@@ -50,6 +50,7 @@ int __res_nquery(struct __res_state*, const char*, int, int, unsigned char*, int
 int __res_nsearch(struct __res_state*, const char*, int, int, unsigned char*, int);
 int __res_nquerydomain(struct __res_state*, const char*, const char*, int, int, unsigned char*, int);
 int __res_nsend(struct __res_state*, const unsigned char*, int, unsigned char*, int);
+int __clone(int (*)(void*), void*, int, void*, ...);
 int __pthread_once(pthread_once_t*, void (*)(void));
 int __pthread_rwlock_tryrdlock(pthread_rwlock_t*);
 int __pthread_rwlock_trywrlock(pthread_rwlock_t*);

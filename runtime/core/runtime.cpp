@@ -261,6 +261,23 @@ void vfork_leave() noexcept {
   if (VThread* v = current()) --v->in_vfork;
 }
 
+void vfork_stay() noexcept {
+  if (VThread* v = current(); v && !v->in_vfork) v->in_vfork = 1;
+}
+
+// A handler that stands on the runtime, whose locks may be held below it, goes without them.
+bool fork_begins() noexcept {
+  if (!active() || self()->depth) return false;
+  before_fork();
+  return true;
+}
+void fork_ends_in_parent(bool begun) noexcept {
+  if (begun) after_fork_in_parent();
+}
+void fork_ends_in_child() noexcept {
+  if (active()) after_fork_in_child();
+}
+
 void yield() noexcept {
   if (can_park())
     yield_now();

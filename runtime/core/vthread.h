@@ -140,10 +140,12 @@ inline VThread* current() noexcept {
 
 /// Virtual threads that haven't ended, main not counted.
 extern std::atomic<uint64_t> live;
-/// False for platform threads, and for main when there is nobody else to run meanwhile: those wait in the kernel.
+/// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;
-  return !static_cast<const VThread*>(s)->is_main || live.load(std::memory_order_seq_cst);
+  const auto* v = static_cast<const VThread*>(s);
+  if (v->in_vfork) return false;
+  return !v->is_main || live.load(std::memory_order_seq_cst);
 }
 
 }  // namespace vt
