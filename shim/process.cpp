@@ -177,8 +177,7 @@ int start_copy(void* start) {
 VT_EXPORT pid_t _Fork() {
   return (pid_t)vt::shim::forked([] { return (long)VT_REAL(_Fork)(); });
 }
-// A child with memory of its own is a forked one. One that has ours and our thread pointer mustn't park; nor may we while it's there. With
-// a thread pointer of its own it's a platform thread, or none of our business.
+// A child with memory of its own is a forked one. One that has ours and our thread pointer mustn't park. With a thread pointer of its own it's a platform thread, or none of our business.
 VT_EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
   va_list list;
   va_start(list, argument);
@@ -192,10 +191,10 @@ VT_EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argume
     CloneStart start{function, argument};
     return (int)vt::shim::forked([&] { return (long)call(start_copy, &start); });
   }
-  if (!(flags & CLONE_VFORK)) vt::vfork_stay();
-  vt::vfork_enter();
+  bool suspended = flags & CLONE_VFORK;
+  suspended ? vt::vfork_enter() : vt::vfork_stay();
   int pid = call(function, argument);
-  vt::vfork_leave();
+  if (suspended) vt::vfork_leave();
   return pid;
 }
 VT_EXPORT int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) __attribute__((alias("clone"), nothrow));

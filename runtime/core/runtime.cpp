@@ -261,8 +261,9 @@ void vfork_leave() noexcept {
   if (VThread* v = current()) --v->in_vfork;
 }
 
+bool on_own_os_thread(const VThread* v) noexcept { return v->carrier && v->carrier->os_tid == sys::raw(SYS_gettid); }
 void vfork_stay() noexcept {
-  if (VThread* v = current(); v && !v->in_vfork) v->in_vfork = 1;
+  if (VThread* v = current()) v->shares_area = true;
 }
 
 // A handler that stands on the runtime, whose locks may be held below it, goes without them.

@@ -69,6 +69,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
@@ -140,11 +141,14 @@ inline VThread* current() noexcept {
 
 /// Virtual threads that haven't ended, main not counted.
 extern std::atomic<uint64_t> live;
+/// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
+bool on_own_os_thread(const VThread* v) noexcept;
+inline bool is_child_of(const VThread* v) noexcept { return v->in_vfork || (v->shares_area && !on_own_os_thread(v)); }
 /// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;
   const auto* v = static_cast<const VThread*>(s);
-  if (v->in_vfork) return false;
+  if (is_child_of(v)) return false;
   return !v->is_main || live.load(std::memory_order_seq_cst);
 }
 

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+extern int __clone(int (*)(void*), void*, int, void*, ...);
+
 enum { kStack = 256 * 1024, kRounds = 4 };
 static sem_t g_never;
 static int g_stop;
@@ -75,7 +77,7 @@ static pid_t start(int how, Pipes* p, char* stack) {
     case 0: if ((pid = _Fork()) == 0) waits(p); return pid;
     case 1: if ((pid = _Fork()) == 0) waits_for_child(p); return pid;
     case 2: if ((pid = _Fork()) == 0) executes(p); return pid;
-    case 3: return clone(waits, stack + kStack, SIGCHLD, p);
+    case 3: return __clone(waits, stack + kStack, SIGCHLD, p);
     case 4: return clone(waits_for_child, stack + kStack, SIGCHLD, p);
     case 5: return clone(executes, stack + kStack, CLONE_VM | CLONE_VFORK | SIGCHLD, p);
     case 6: if ((pid = (pid_t)syscall(SYS_fork)) == 0) waits(p); return pid;
