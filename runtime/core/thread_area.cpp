@@ -340,8 +340,7 @@ void put_image(VThread* v, void* p) noexcept {
 
 // While a virtual thread loads libraries its area is on glibc's list: so ld.so puts their static TLS there before their constructors run on
 // the thread. What glibc does besides with those on the list is to signal them by their ids for setuid, which fails for a virtual one.
-void static_tls_load_begins() noexcept {
-  loading.fetch_add(1, std::memory_order_acq_rel);
+void static_tls_show() noexcept {
   VThread* v = current();
   if (!v || v->is_main || v->loads++ || !g.user_stacks) return;
   RuntimeSection section;
@@ -351,6 +350,10 @@ void static_tls_load_begins() noexcept {
   at<char*>(node, 8) = head;
   at<char*>(first, 8) = node;
   at<char*>(head, 0) = node;
+}
+void static_tls_load_begins() noexcept {
+  loading.fetch_add(1, std::memory_order_acq_rel);
+  static_tls_show();
 }
 void static_tls_hide(VThread* v) noexcept {
   if (!v->loads) return;

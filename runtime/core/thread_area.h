@@ -45,6 +45,8 @@ void thread_area_set_cancelled(char* tp) noexcept;
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context
 void static_tls_load_begins() noexcept;
+/// To ld.so, until as many static_tls_load_ends() or the thread's end.
+void static_tls_show() noexcept;
 void static_tls_load_ends() noexcept;
 /// At the end of a thread: it may have left a constructor by pthread_exit.
 void static_tls_hide(VThread* v) noexcept;
