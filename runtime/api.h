@@ -215,6 +215,11 @@ int pin() noexcept;
 int unpin() noexcept;
 /// After a pin(): the caller has changed its OS thread for good (namespaces). It stays pinned, and the OS thread ends with it.
 void pin_for_good() noexcept;
+/// After a pin(), before a seccomp filter, which may forbid what the runtime does: from here on the caller waits as a platform thread does, and
+/// its OS thread does nothing for the others. unbox: there was no filter.
+void box() noexcept;
+void unbox() noexcept;
+bool is_boxed() noexcept;
 /// Under VTSHIM_PIN=callback, which pins_callbacks() tells: asked by the parking thread at each park, inside the runtime (no locks, no
 /// allocation, nothing that parks): must it be pinned for this park?
 bool pins_callbacks() noexcept;

@@ -34,6 +34,19 @@ long pinned_for_good(Call&& call) {
   return pinned_for_good(call, [](long r) { return r >= 0; });
 }
 
+template <class Call>
+long boxed(Call&& call) {
+  bool was = vt::is_boxed();
+  return pinned_for_good([&] {
+    if (!was) vt::box();
+    long r = call();
+    int e = errno;
+    if (r < 0 && !was) vt::unbox();
+    errno = e;
+    return r;
+  });
+}
+
 // ---------------------------------------------------------------- prctl's options: those that aren't here are the process's, or only ask
 
 enum class Belongs { kProcess, kThread, kNumber };
@@ -48,7 +61,6 @@ constexpr Option kOptions[] = {
     {PR_GET_TIMERSLACK, Belongs::kNumber},
     {PR_SET_PDEATHSIG, Belongs::kThread},             // lasts as long as the thread that asked for it
     {PR_SET_NO_NEW_PRIVS, Belongs::kThread},          // can't be undone
-    {PR_SET_SECCOMP, Belongs::kThread},               // can't be undone; for the process there is seccomp(2) with TSYNC
     {PR_SET_KEEPCAPS, Belongs::kThread},              // credentials, as the next three
     {PR_SET_SECUREBITS, Belongs::kThread},
     {PR_CAPBSET_DROP, Belongs::kThread},
@@ -102,6 +114,7 @@ VT_EXPORT int prctl(int option, ...) {
   for (unsigned long& x : a) x = va_arg(list, unsigned long);
   va_end(list);
   auto call = [&] { return VT_REAL(prctl)(option, a[0], a[1], a[2], a[3]); };
+  if (option == PR_SET_SECCOMP) return (int)boxed(call);
   switch (owner_of(option, a[0])) {
     case Belongs::kThread: return (int)pinned_for_good(call);
     case Belongs::kProcess: return call();
@@ -185,7 +198,7 @@ bool vt::shim::os_thread_call(long number, const long (&a)[6], long* r) {
     case SYS_setfsgid: *r = setfsgid((gid_t)a[0]); return true;
     case SYS_seccomp:
       if ((unsigned)a[0] > SECCOMP_SET_MODE_FILTER || (a[1] & SECCOMP_FILTER_FLAG_TSYNC)) return false;
-      *r = pinned_for_good(kernel);
+      *r = boxed(kernel);
       return true;
     case SYS_setns: case SYS_unshare: case SYS_capset: case SYS_setgroups: case SYS_setuid: case SYS_setgid: case SYS_setreuid:
     case SYS_setregid: case SYS_setresuid: case SYS_setresgid: *r = pinned_for_good(kernel); return true;

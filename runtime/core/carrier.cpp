@@ -311,7 +311,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
-  if (!v || v->depth || v->in_vfork || c->in_handler) return;
+  if (!v || v->depth || v->in_vfork || v->boxed || c->in_handler) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
   if (kind == Kick::kBlocked) eject_restart_call(c, context);

@@ -236,8 +236,23 @@ void pins_end(VThread* v) noexcept {
   v->pins = v->exclusive = 0;
   if (!v->spoils) return;
   c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
-  c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  if (!v->boxed) c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   hand_over(c);
+}
+
+void box() noexcept {
+  VThread* v = current();
+  if (!v || v->boxed || !v->exclusive) return;  // VTSHIM_PIN=none
+  RuntimeSection section;
+  v->boxed = true;
+  block_pinned(v);
+}
+void unbox() noexcept {
+  VThread* v = current();
+  if (!v || !v->boxed) return;
+  RuntimeSection section;
+  v->boxed = false;
+  unblock_pinned(v->carrier);
 }
 
 // ---------------------------------------------------------------- callbacks

@@ -251,7 +251,7 @@ bool has_virtual_signals() noexcept {
 
 bool can_park() noexcept {
   VThread* v = current();
-  return v && !v->in_vfork && v->depth == 0 && self_parks(v);
+  return v && v->depth == 0 && self_parks(v);
 }
 
 void vfork_enter() noexcept {
@@ -261,6 +261,10 @@ void vfork_leave() noexcept {
   if (VThread* v = current()) --v->in_vfork;
 }
 
+bool is_boxed() noexcept {
+  VThread* v = current();
+  return v && v->boxed;
+}
 bool on_own_os_thread(const VThread* v) noexcept { return v->carrier && v->carrier->os_tid == sys::raw(SYS_gettid); }
 void vfork_stay() noexcept {
   if (VThread* v = current()) v->shares_area = true;

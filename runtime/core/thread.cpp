@@ -200,7 +200,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->in_vfork = 0;
-  v->shares_area = false;
+  v->shares_area = v->boxed = false;
   v->loads = 0;
   v->random = 0;
   v->depth = 1;  // until entry() has run

@@ -70,6 +70,7 @@ struct VThread : Self {
   WaitNote note;
   uint8_t in_vfork = 0;
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
+  bool boxed = false;          // a seccomp filter lies on its OS thread, which therefore does no work for the runtime any more
   bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
@@ -144,12 +145,13 @@ inline VThread* current() noexcept {
 extern std::atomic<uint64_t> live;
 /// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
 bool on_own_os_thread(const VThread* v) noexcept;
-inline bool is_child_of(const VThread* v) noexcept { return v->in_vfork || (v->shares_area && !on_own_os_thread(v)); }
+/// In vfork or such a child, or boxed.
+inline bool mustnt_park(const VThread* v) noexcept { return v->in_vfork || v->boxed || (v->shares_area && !on_own_os_thread(v)); }
 /// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;
   const auto* v = static_cast<const VThread*>(s);
-  if (is_child_of(v)) return false;
+  if (mustnt_park(v)) return false;
   return !v->is_main || live.load(std::memory_order_seq_cst);
 }
 
