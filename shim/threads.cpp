@@ -232,6 +232,8 @@ VT_EXPORT long syscall(long number, ...) {
   va_end(args);
   long r;
   if (number == SYS_gettid) return vt::thread_id();
+  // The kernel would clear the address at the carrier's end instead of the thread's, and the carrier's own be lost.
+  if (number == SYS_set_tid_address && vt::on_vthread()) return vt::thread_id();
   if (number == SYS_futex && futex_call((uint32_t*)a[0], (int)a[1], (uint32_t)a[2], (const timespec*)a[3], (uint32_t)a[5], &r))
     return errno_result(r);
   if (number == SYS_close) vt::io_forget((int)a[0]);
