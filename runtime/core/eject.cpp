@@ -37,15 +37,15 @@ bool starts_again(long number) noexcept {
     case SYS_nanosleep: case SYS_clock_nanosleep: case SYS_futex: case 449 /* futex_waitv */: case SYS_semop: case SYS_semtimedop:
     case SYS_msgrcv: case SYS_msgsnd: case SYS_mq_timedreceive: case SYS_mq_timedsend: case SYS_pause: case SYS_rt_sigsuspend:
     case SYS_rt_sigtimedwait: case SYS_io_getevents: case SYS_recvmmsg: case SYS_recvfrom: case SYS_recvmsg: case SYS_sendto:
-    case SYS_sendmsg: case SYS_accept: case SYS_accept4: case SYS_connect: return true;
+    case SYS_sendmsg: case SYS_accept: case SYS_accept4: case SYS_connect:
+    case 426 /* io_uring_enter, of a ring of the program's: EINTR tells that nothing was submitted */: return true;
     default: return false;
   }
 }
 
 /// A call that means its OS thread.
 bool is_bound_call(long number) noexcept {
-  constexpr long kIoUringEnter = 426;
-  return number == kIoUringEnter || number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
+  return number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
          number == SYS_execve || number == SYS_execveat;
 }
 
