@@ -137,6 +137,11 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 /// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;
 int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
+/// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
+constexpr int kNotVirtual = 1;
+int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;
+/// After an EPIPE: the SIGPIPE that the caller blocks is its own from here on, wherever it runs next.
+void signal_take_pipe() noexcept;
 /// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe
 uint64_t thread_pending_signals() noexcept;
 /// The calling virtual thread's mask; as pthread_sigmask(3). Runs the handlers of what it unblocks.

@@ -37,7 +37,7 @@ unsigned long synchronous_signals() noexcept {
 
 int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   uint64_t blocked = ~(synchronous_signals() | bit(32) | bit(33)), saved = 0;  // 32, 33: glibc's own
-  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &saved, sizeof blocked);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof blocked);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, kStack);

@@ -60,6 +60,7 @@ void take_over(Carrier* c, VThread* v) noexcept {
   if (!c->is_blocking) v->home = c;
   v->state.store(State::kRunning, std::memory_order_relaxed);
   if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
+  if (__builtin_expect(c->blocks_pipe != v->blocks_pipe, 0)) signals_follow_mask(c, v);
   mount(c, v);
   __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
   c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);

@@ -87,6 +87,10 @@ struct VThread : Self {
   size_t used_stack_size = 0;
   std::atomic<uint64_t> signal_mask{0};      // its own to write; core/thread_signals.h
   std::atomic<uint64_t> signals_pending{0};
+  uint32_t handlers_run = 0;    // counts
+  uint32_t handlers_before = 0; // a call with a mask of its own (ppoll, sigsuspend) began: what has run since ends it
+  bool in_masked_call = false;
+  bool blocks_pipe = false;  // SIGPIPE, which the kernel sends to the OS thread: its mask follows
   std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
