@@ -93,7 +93,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   }
   {
     RuntimeSection section;
-    if (!to) eject_restart_call(c, context);
+    eject_restart_call(c, context);
     c->eject.store(nullptr, std::memory_order_release);
     eject(v, to);
   }
@@ -225,8 +225,16 @@ bool eject_blocked(Carrier* c, VThread* v) noexcept {
   return false;
 }
 
+bool eject_in_place(Carrier* c, VThread* v) noexcept {
+  if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
+  c->eject_to = c;
+  return send(c, v);
+}
+
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept {
   if (!to || to == c || !may_be_ejected(c, v)) return false;
+  c->eject_call = {};
+  c->eject_call.number = -1;
   c->eject_to = to;
   return send(c, v);
 }

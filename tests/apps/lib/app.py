@@ -133,7 +133,7 @@ class App:
         self.process.send_signal(number)
         return self.ends(code, seconds, start)
 
-    def ends(self, code=0, seconds=LIMIT, start=None):
+    def ends(self, code=0, seconds=LIMIT + 30, start=None):
         start = start or time.monotonic()
         got = self.process.wait(seconds)
         took = time.monotonic() - start
