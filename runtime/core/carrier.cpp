@@ -334,6 +334,8 @@ void kick_install() noexcept {
   libc_calls.sigaction(kick_signal, &action, nullptr);
 }
 
+int kick_signal_number() noexcept { return kick_signal; }
+
 uint64_t runtime_signals() noexcept {
   uint64_t bits = 0;
   if (kick_signal > 0) bits |= 1ull << (kick_signal - 1);

@@ -105,6 +105,8 @@ struct alignas(64) Carrier {
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
   PinNote pin_note;
   uint64_t random = 0;
+  VThread* cpu_clocked = nullptr;  // whose CPU time counts since cpu_clock_at
+  uint64_t cpu_clock_at = 0;       // ns of the OS thread's CPU time
   uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.
@@ -152,6 +154,7 @@ inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's a
 void carrier_kick(Carrier* c, Kick kind) noexcept;
 /// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
 void end_call(ucontext_t* uc) noexcept;
+int kick_signal_number() noexcept;
 /// Those signals, as a mask in the kernel's form: nobody may block them on an OS thread of ours.
 uint64_t runtime_signals() noexcept;
 /// One of the real-time signals that the runtime keeps for itself.

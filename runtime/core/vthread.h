@@ -67,6 +67,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
   uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
@@ -95,6 +96,7 @@ struct VThread : Self {
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
   stack_t alternate_stack = {};
+  int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;
