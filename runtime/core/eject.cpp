@@ -232,7 +232,7 @@ void eject_restart_call(Carrier* c, void* context) noexcept {
 
 bool eject_blocked(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v)) return false;
-  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || !blocking_claim()) return false;
+  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || blocking_claim() != Claim::kYes) return false;
   c->eject_to = nullptr;
   if (send(c, v)) return true;
   blocking_unclaim();
