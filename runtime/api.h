@@ -90,16 +90,26 @@ int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeou
 /// Until there is something to read; `deadline`: ns, CLOCK_MONOTONIC. > 0, -EAGAIN at the deadline, or -EINTR.
 int io_wait_readable(int fd, uint64_t deadline) noexcept;
 int io_fsync(int fd, bool data_only) noexcept;
+int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) noexcept;
+int io_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) noexcept;
+/// openat(2).
+int io_open(int folder, const char* path, int flags, mode_t mode) noexcept;
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept;
 /// wait4(2); usage may be null.
 pid_t io_wait4(pid_t pid, int* status, int options, struct rusage* usage) noexcept;
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusage* usage) noexcept;
 
-/// To be called when the program sets SO_RCVTIMEO or SO_SNDTIMEO on any socket: from then on the slow
-/// paths ask the kernel for both. Without it they save the syscall. @signal safe
-void io_note_timeout_option() noexcept;
+/// To be called when the program sets an option of any socket's: from then on who needs to know one that says how calls wait asks the kernel.
+/// @signal safe
+void io_note_option(int name) noexcept;
+/// To be called when the program makes a FIFO: from then on io_open looks at what it opens. @signal safe
+void io_note_fifo() noexcept;
+/// May close(fd) wait for what was written to arrive?
+bool io_lingers(int fd) noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
 void io_forget(int fd) noexcept;
+/// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
+int io_next_own(unsigned fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
 
@@ -183,6 +193,8 @@ void affinity_note_platform() noexcept;
 void* (*thread_start_routine() noexcept)(void*);
 /// The virtual id of the calling virtual thread. @signal safe
 pid_t thread_id() noexcept;
+/// exit(2) of the calling virtual thread, main excepted: it ends here and now, without clean-up of any kind.
+[[noreturn]] void thread_exit_now() noexcept;
 /// Records the destructor of a key that glibc created; null forgets it.
 void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept;
 void key_deleted(pthread_key_t key) noexcept;
@@ -225,10 +237,22 @@ int mutex_trylock(pthread_mutex_t* mutex) noexcept;
 int mutex_timedlock(pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline) noexcept;  // @parks
 int mutex_unlock(pthread_mutex_t* mutex) noexcept;
 
+/// Around libc's own calls on mutexes whose owner the kernel knows by its OS thread (robust, priority-inheriting, -protecting), on a
+/// virtual thread: it is pinned, and bears the OS thread's number. `keeps`: the call has locked one, so it stays pinned until as many
+/// foreign_let_go(). 0, or -EAGAIN: there is no OS thread for it. @parks
+int foreign_begin() noexcept;
+void foreign_end(bool keeps) noexcept;
+void foreign_let_go() noexcept;
+/// The kernel, or libc by it, tells its owner by the OS thread.
+bool mutex_is_bound(const pthread_mutex_t* mutex) noexcept;
+
 bool cond_is_foreign(const pthread_cond_t* cond) noexcept;
 /// The clock that pthread_condattr_setclock chose.
 clockid_t cond_clock(const pthread_cond_t* cond) noexcept;
 int cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline);  // @parks @cancel
+/// The same with a mutex that isn't ours; `unlock` and `lock` return error numbers, which come back negative, and may park.
+int cond_wait_around(pthread_cond_t* cond, pthread_mutex_t* mutex, clockid_t clock, const timespec* deadline, int (*unlock)(pthread_mutex_t*),
+                     int (*lock)(pthread_mutex_t*));
 int cond_signal(pthread_cond_t* cond) noexcept;
 int cond_broadcast(pthread_cond_t* cond) noexcept;
 int cond_destroy(pthread_cond_t* cond) noexcept;
@@ -250,8 +274,12 @@ int barrier_init(pthread_barrier_t* barrier, unsigned count) noexcept;
 int barrier_wait(pthread_barrier_t* barrier) noexcept;  // @parks; PTHREAD_BARRIER_SERIAL_THREAD (-1) once a round
 int barrier_destroy(pthread_barrier_t* barrier) noexcept;
 
-/// An address-keyed wait as futex(2) FUTEX_WAIT/WAKE on private memory: -EAGAIN if *word != expected.
-int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline) noexcept;  // @parks
-int futex_wake(const uint32_t* word, int count) noexcept;  // how many were woken
+/// An address-keyed wait as futex(2) on private memory: -EAGAIN if *word != expected. `bits`: those of FUTEX_WAIT_BITSET. @parks
+int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline, uint32_t bits = ~0u) noexcept;
+int futex_wake(const uint32_t* word, int count, uint32_t bits = ~0u) noexcept;  // how many were woken @signal safe
+/// Seen by no other process: what waits there needs no kernel. A few system calls. @signal safe
+bool is_private_memory(const void* p) noexcept;
+/// FUTEX_REQUEUE: wakes up to `wakes`, then lets up to `moves` others wait on `to`: how many were woken; -EAGAIN if *from != *expected.
+int futex_requeue(const uint32_t* from, int wakes, const uint32_t* to, int moves, const uint32_t* expected, int* moved) noexcept;
 
 }  // namespace vt

@@ -1,6 +1,7 @@
 // poll, select, epoll_wait and their kin. poll(2), select(2), epoll_wait(2). The signal masks of ppoll, pselect and
 // epoll_pwait count on main; asynchronous signals don't reach the other virtual threads (DESIGN.md rule 17).
 #include "shim/real.h"
+#include "sys/memory.h"
 
 using vt::shim::errno_result;
 
@@ -27,8 +28,9 @@ class Masked {
   bool on_;
 };
 
-bool parks() {
-  if (!vt::can_park()) return false;
+/// A mask that can't be read is the kernel's to refuse.
+bool parks(const sigset_t* mask = nullptr) {
+  if (!vt::can_park() || (mask && !vt::sys::readable(mask, 8))) return false;
   pthread_testcancel();
   return true;
 }
@@ -45,7 +47,7 @@ VT_EXPORT int __poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
   return poll(fds, count, timeout);
 }
 VT_EXPORT int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
-  if (!parks()) return VT_REAL(ppoll)(fds, count, timeout, mask);
+  if (!parks(mask)) return VT_REAL(ppoll)(fds, count, timeout, mask);
   int r;
   {
     Masked masked(mask);
@@ -79,7 +81,7 @@ VT_EXPORT int __select(int count, fd_set* reads, fd_set* writes, fd_set* excepts
   return select(count, reads, writes, excepts, timeout);
 }
 VT_EXPORT int pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout, const sigset_t* mask) {
-  if (!parks()) return VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask);
+  if (!parks(mask)) return VT_REAL(pselect)(count, reads, writes, excepts, timeout, mask);
   int r;
   {
     Masked masked(mask);
@@ -93,7 +95,7 @@ VT_EXPORT int epoll_wait(int epfd, epoll_event* events, int max, int timeout) {
   return r == vt::kGoNative ? VT_REAL(epoll_wait)(epfd, events, max, timeout) : (int)errno_result(r);
 }
 VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, const sigset_t* mask) {
-  if (!parks()) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+  if (!parks(mask)) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
   int r;
   {
     Masked masked(mask);
@@ -102,7 +104,7 @@ VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, c
   return r == vt::kGoNative ? VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask) : (int)errno_result(r);
 }
 VT_EXPORT int epoll_pwait2(int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask) {
-  if (!parks()) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+  if (!parks(mask) || (timeout && !vt::sys::readable(timeout, sizeof *timeout))) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
   int r;
   {
     Masked masked(mask);

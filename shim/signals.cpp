@@ -4,8 +4,10 @@
 #include <ucontext.h>
 
 #include "shim/real.h"
+#include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::sys::readable;
 
 VT_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
   return (int)errno_result(vt::signal_action(signal, action, old));
@@ -51,20 +53,37 @@ VT_EXPORT int siginterrupt(int signal, int interrupt) {
   return sigaction(signal, &action, nullptr);
 }
 
+namespace {
+int set_mask(int how, const sigset_t* set, sigset_t* old) {
+  sigset_t before;
+  int r = vt::thread_sigmask(how, set, &before);
+  if (r == 0 && old && !vt::sys::writable(old, 8)) return -EFAULT;
+  if (r == 0 && old) *old = before;
+  return r;
+}
+}  // namespace
 VT_EXPORT int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
   if (!vt::on_vthread()) return VT_REAL(pthread_sigmask)(how, set, old);
-  return -vt::thread_sigmask(how, set, old);
+  return -set_mask(how, set, old);
 }
 VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
   if (!vt::on_vthread()) return VT_REAL(sigprocmask)(how, set, old);
-  return (int)errno_result(vt::thread_sigmask(how, set, old));
+  return (int)errno_result(set_mask(how, set, old));
 }
 VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
   if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
-  return (int)errno_result(vt::thread_sigaltstack(stack, old));
+  stack_t before;
+  int r = stack && !readable(stack, sizeof *stack) ? -EFAULT : vt::thread_sigaltstack(stack, &before);
+  if (r == 0 && old && !vt::sys::writable(old, sizeof *old)) r = -EFAULT;
+  if (r == 0 && old) *old = before;
+  return (int)errno_result(r);
 }
+namespace {
+bool is_libcs(int signal) { return signal == 32 || signal == 33; }
+}  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
   if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
+  if (is_libcs(signal)) return EINVAL;
   return -vt::thread_kill(thread, signal);
 }
 VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
@@ -91,6 +110,7 @@ VT_EXPORT int tgkill(pid_t process, pid_t thread, int signal) {
 VT_EXPORT int gsignal(int signal) { return raise(signal); }
 VT_EXPORT int raise(int signal) {
   if (!vt::has_virtual_signals()) return VT_REAL(raise)(signal);
+  if (is_libcs(signal)) return (int)errno_result(-EINVAL);
   return (int)errno_result(vt::thread_kill(pthread_self(), signal));
 }
 
@@ -141,7 +161,7 @@ VT_EXPORT int pause() {
   return (int)errno_result(vt::signal_suspend(nullptr));
 }
 VT_EXPORT int sigsuspend(const sigset_t* mask) {
-  if (!vt::can_park()) return VT_REAL(sigsuspend)(mask);
+  if (!vt::can_park() || !readable(mask, 8)) return VT_REAL(sigsuspend)(mask);
   pthread_testcancel();
   return (int)errno_result(vt::signal_suspend(mask));
 }
@@ -162,17 +182,17 @@ VT_EXPORT int __xpg_sigpause(int signal) { return __sigpause(signal, 1); }
 VT_EXPORT int vt_sigpause(int mask) __asm__("sigpause");  // <signal.h> redirects the name to X/Open's
 VT_EXPORT int vt_sigpause(int mask) { return __sigpause(mask, 0); }
 VT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
-  if (!vt::can_park()) return VT_REAL(sigtimedwait)(set, info, timeout);
+  if (!vt::can_park() || !readable(set, 8) || (timeout && !readable(timeout, sizeof *timeout))) return VT_REAL(sigtimedwait)(set, info, timeout);
   pthread_testcancel();
   int r = vt::signal_wait(set, info, timeout);
   return r == vt::kGoNative ? VT_REAL(sigtimedwait)(set, info, timeout) : (int)errno_result(r);
 }
 VT_EXPORT int sigwaitinfo(const sigset_t* set, siginfo_t* info) {
-  if (!vt::can_park()) return VT_REAL(sigwaitinfo)(set, info);
+  if (!vt::can_park() || !readable(set, 8)) return VT_REAL(sigwaitinfo)(set, info);
   return sigtimedwait(set, info, nullptr);
 }
 VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
-  if (!vt::can_park()) return VT_REAL(sigwait)(set, signal);
+  if (!vt::can_park() || !readable(set, 8)) return VT_REAL(sigwait)(set, signal);
   pthread_testcancel();
   int r;
   while ((r = vt::signal_wait(set, nullptr, nullptr)) == -EINTR) pthread_testcancel();

@@ -21,30 +21,72 @@ int announced(Call&& call) {
 
 // ---------------------------------------------------------------- mutexes
 
+namespace {
+/// libc's own call on a mutex that is bound to an OS thread, which waits in place. What it returns locked stays pinned.
+template <class Call>
+int bound(pthread_mutex_t* m, Call&& call) {
+  if (int r = vt::foreign_begin(); r < 0) return -r;
+  int r = 0;
+  // Not pthread_mutex_trylock: once it has said ENOTRECOVERABLE it says EBUSY.
+  if (__atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED) == 0) r = call();
+  else vt::blocking([&] { r = call(); });
+  vt::foreign_end(r == 0 || r == EOWNERDEAD);
+  return r;
+}
+/// One that locks nothing, or unlocks.
+template <class Call>
+int bound_short(Call&& call) {
+  if (int r = vt::foreign_begin(); r < 0) return -r;
+  int r = call();
+  vt::foreign_end(false);
+  return r;
+}
+bool is_bound(const pthread_mutex_t* m) { return vt::active() && vt::mutex_is_bound(m); }
+}  // namespace
+
 VT_EXPORT int pthread_mutex_lock(pthread_mutex_t* m) {
   if (vt::mutex_lock_fast(m)) return 0;
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_lock(m);
+  if (is_bound(m)) return bound(m, [&] { return VT_REAL(pthread_mutex_lock)(m); });
   if (!vt::can_park()) return VT_REAL(pthread_mutex_lock)(m);
   int r = VT_REAL(pthread_mutex_trylock)(m);
   return r != EBUSY ? r : announced([&] { return VT_REAL(pthread_mutex_lock)(m); });
 }
 VT_EXPORT int pthread_mutex_trylock(pthread_mutex_t* m) {
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_trylock(m);
+  if (is_bound(m)) return bound(m, [&] { return VT_REAL(pthread_mutex_trylock)(m); });
   return VT_REAL(pthread_mutex_trylock)(m);
 }
 VT_EXPORT int pthread_mutex_clocklock(pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_timedlock(m, clock, deadline);
+  if (is_bound(m)) return bound(m, [&] { return VT_REAL(pthread_mutex_clocklock)(m, clock, deadline); });
   return announced([&] { return VT_REAL(pthread_mutex_clocklock)(m, clock, deadline); });
 }
 VT_EXPORT int pthread_mutex_timedlock(pthread_mutex_t* m, const timespec* deadline) {
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_timedlock(m, CLOCK_REALTIME, deadline);
+  if (is_bound(m)) return bound(m, [&] { return VT_REAL(pthread_mutex_timedlock)(m, deadline); });
   return announced([&] { return VT_REAL(pthread_mutex_timedlock)(m, deadline); });
 }
 VT_EXPORT int pthread_mutex_unlock(pthread_mutex_t* m) {
   if (vt::mutex_unlock_fast(m)) return 0;
   if (vt::active() && !vt::mutex_is_foreign(m)) return -vt::mutex_unlock(m);
-  return VT_REAL(pthread_mutex_unlock)(m);
+  if (!is_bound(m)) return VT_REAL(pthread_mutex_unlock)(m);
+  int r = bound_short([&] { return VT_REAL(pthread_mutex_unlock)(m); });
+  if (r == 0) vt::foreign_let_go();
+  return r;
+}
+VT_EXPORT int pthread_mutex_consistent(pthread_mutex_t* m) {
+  if (!is_bound(m)) return VT_REAL(pthread_mutex_consistent)(m);
+  return bound_short([&] { return VT_REAL(pthread_mutex_consistent)(m); });
+}
+VT_EXPORT int pthread_mutex_setprioceiling(pthread_mutex_t* m, int ceiling, int* old) {
+  if (!is_bound(m)) return VT_REAL(pthread_mutex_setprioceiling)(m, ceiling, old);
+  return bound_short([&] {
+    int r = 0;
+    vt::blocking([&] { r = VT_REAL(pthread_mutex_setprioceiling)(m, ceiling, old); });
+    return r;
+  });
 }
 VT_EXPORT int __pthread_mutex_lock(pthread_mutex_t* m) { return pthread_mutex_lock(m); }
 VT_EXPORT int __pthread_mutex_trylock(pthread_mutex_t* m) { return pthread_mutex_trylock(m); }
@@ -53,6 +95,7 @@ VT_EXPORT int __pthread_mutex_unlock(pthread_mutex_t* m) { return pthread_mutex_
 // ---------------------------------------------------------------- condition variables
 
 namespace {
+bool good_nanoseconds(const timespec& t) { return t.tv_nsec >= 0 && t.tv_nsec < 1000000000; }
 bool cond_is_ours(const pthread_cond_t* c, const pthread_mutex_t* m) {
   return vt::active() && !vt::cond_is_foreign(c) && !(m && vt::mutex_is_foreign(m));
 }
@@ -67,21 +110,37 @@ int cond_result(int r) {
 }
 }  // namespace
 
+namespace {
+/// The cond or the mutex is libc's: our queue, and its mutex; or its own wait.
+template <class Call>
+int wait_foreign(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline, Call&& call) {
+  if (vt::active() && !vt::cond_is_foreign(c))
+    return cond_result(vt::cond_wait_around(c, m, clock, deadline, pthread_mutex_unlock, pthread_mutex_lock));
+  if (!is_bound(m)) return announced(call);
+  if (int r = vt::foreign_begin(); r < 0) return -r;
+  int r = announced(call);
+  vt::foreign_end(false);
+  if (r == ENOTRECOVERABLE) vt::foreign_let_go();
+  return r;
+}
+}  // namespace
+
 VT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* m) {
   pthread_testcancel();
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, CLOCK_MONOTONIC, nullptr));
-  return announced([&] { return VT_REAL(pthread_cond_wait)(c, m); });
+  return wait_foreign(c, m, CLOCK_MONOTONIC, nullptr, [&] { return VT_REAL(pthread_cond_wait)(c, m); });
 }
 VT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* m, const timespec* deadline) {
   pthread_testcancel();
+  if (!good_nanoseconds(*deadline)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, vt::cond_clock(c), deadline));
-  return announced([&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
+  return wait_foreign(c, m, vt::cond_clock(c), deadline, [&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
 }
 VT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
-  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
+  if (!good_nanoseconds(*deadline) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, clock, deadline));
-  return announced([&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
+  return wait_foreign(c, m, clock, deadline, [&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
 }
 VT_EXPORT int pthread_cond_signal(pthread_cond_t* c) {
   return cond_is_ours(c, nullptr) ? -vt::cond_signal(c) : VT_REAL(pthread_cond_signal)(c);
@@ -108,12 +167,13 @@ VT_EXPORT int sem_trywait(sem_t* s) {
 }
 VT_EXPORT int sem_clockwait(sem_t* s, clockid_t clock, const timespec* deadline) {
   pthread_testcancel();
-  if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return (int)errno_result(-EINVAL);
+  if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || !good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, clock, deadline));
   return announced([&] { return VT_REAL(sem_clockwait)(s, clock, deadline); });
 }
 VT_EXPORT int sem_timedwait(sem_t* s, const timespec* deadline) {
   pthread_testcancel();
+  if (!good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, CLOCK_REALTIME, deadline));
   return announced([&] { return VT_REAL(sem_timedwait)(s, deadline); });
 }
@@ -138,12 +198,12 @@ VT_EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t* l) {
   return announced([&] { return VT_REAL(pthread_rwlock_wrlock)(l); });
 }
 VT_EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) {
-  if (!good_clock(clock)) return EINVAL;
+  if (!good_clock(clock) || !good_nanoseconds(*deadline)) return EINVAL;
   if (rw_is_ours(l)) return -vt::rwlock_read(l, clock, deadline);
   return announced([&] { return VT_REAL(pthread_rwlock_clockrdlock)(l, clock, deadline); });
 }
 VT_EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) {
-  if (!good_clock(clock)) return EINVAL;
+  if (!good_clock(clock) || !good_nanoseconds(*deadline)) return EINVAL;
   if (rw_is_ours(l)) return -vt::rwlock_write(l, clock, deadline);
   return announced([&] { return VT_REAL(pthread_rwlock_clockwrlock)(l, clock, deadline); });
 }

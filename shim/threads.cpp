@@ -2,15 +2,14 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <sys/syscall.h>
-
-#include <linux/futex.h>
 
 #include "core/thread_area.h"
 #include "pyglue/callbacks.h"
 #include "shim/real.h"
+#include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::sys::readable;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
   if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
@@ -95,7 +94,7 @@ VT_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   return VT_REAL(pthread_setname_np)(thread, name);
 }
 VT_EXPORT int pthread_getname_np(pthread_t thread, char* buffer, size_t size) {
-  if (vt::is_vthread(thread)) return -vt::thread_get_name(thread, buffer, size);
+  if (vt::is_vthread(thread)) return size >= 16 && !vt::sys::writable(buffer, 16) ? EFAULT : -vt::thread_get_name(thread, buffer, size);
   return VT_REAL(pthread_getname_np)(thread, buffer, size);
 }
 
@@ -109,6 +108,15 @@ VT_EXPORT int __pthread_key_create(pthread_key_t* key, void (*destructor)(void*)
 VT_EXPORT int pthread_key_delete(pthread_key_t key) {
   vt::key_deleted(key);
   return VT_REAL(pthread_key_delete)(key);
+}
+VT_EXPORT int tss_create(tss_t* key, tss_dtor_t destructor) {
+  int r = VT_REAL(tss_create)(key, destructor);
+  if (r == thrd_success) vt::key_created(*key, destructor);
+  return r;
+}
+VT_EXPORT void tss_delete(tss_t key) {
+  vt::key_deleted(key);
+  VT_REAL(tss_delete)(key);
 }
 
 VT_EXPORT int sched_yield() {
@@ -181,16 +189,19 @@ VT_EXPORT int sched_getscheduler(pid_t pid) {
   return policy;
 }
 VT_EXPORT int sched_getparam(pid_t pid, sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_getparam)(pid, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_getparam)(pid, param);
+  if (!vt::sys::writable(param, sizeof *param)) return VT_REAL(sched_getparam)(0, param);
   int policy;
   return vt::thread_get_policy(pthread_self(), &policy, &param->sched_priority);
 }
 VT_EXPORT int sched_setscheduler(pid_t pid, int policy, const sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  if (!readable(param, sizeof *param)) return VT_REAL(sched_setscheduler)(0, policy, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), policy, param->sched_priority));
 }
 VT_EXPORT int sched_setparam(pid_t pid, const sched_param* param) {
-  if (!means_me_only(pid) || !param) return VT_REAL(sched_setparam)(pid, param);
+  if (!means_me_only(pid)) return VT_REAL(sched_setparam)(pid, param);
+  if (!readable(param, sizeof *param)) return VT_REAL(sched_setparam)(0, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), sched_getscheduler(0), param->sched_priority));
 }
 
@@ -230,58 +241,4 @@ VT_EXPORT void* dlopen(const char* file, int mode) {
   vt::static_tls_load_ends();
   if (handle) vt::static_tls_sync();
   return handle;
-}
-
-// ---------------------------------------------------------------- syscall(2)
-
-namespace {
-
-/// Private futex waits and wakes go to the wait table, whoever calls, so that both ends meet.
-bool futex_call(uint32_t* word, int op, uint32_t value, const timespec* timeout, uint32_t bits, long* result) {
-  if (!(op & FUTEX_PRIVATE_FLAG) || !vt::active()) return false;
-  bool realtime = op & FUTEX_CLOCK_REALTIME;
-  switch (op & FUTEX_CMD_MASK) {
-    case FUTEX_WAKE:
-      *result = vt::futex_wake(word, (int)value);
-      // A waiter may have come by another way (libc's own futex calls): they are few and the kernel knows them.
-      if (*result == 0) return false;
-      return true;
-    case FUTEX_WAIT: {
-      timespec deadline;
-      if (timeout) {
-        clock_gettime(CLOCK_MONOTONIC, &deadline);
-        deadline.tv_sec += timeout->tv_sec;
-        deadline.tv_nsec += timeout->tv_nsec;
-        if (deadline.tv_nsec >= 1000000000) deadline.tv_nsec -= 1000000000, ++deadline.tv_sec;
-      }
-      *result = vt::futex_wait(word, value, CLOCK_MONOTONIC, timeout ? &deadline : nullptr);
-      return true;
-    }
-    case FUTEX_WAIT_BITSET:
-      if (bits != FUTEX_BITSET_MATCH_ANY) return false;
-      *result = vt::futex_wait(word, value, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, timeout);
-      return true;
-    default: return false;
-  }
-}
-
-}  // namespace
-
-VT_EXPORT long syscall(long number, ...) {
-  va_list args;
-  va_start(args, number);
-  long a[6];
-  for (long& x : a) x = va_arg(args, long);
-  va_end(args);
-  long r;
-  if (number == SYS_gettid) return vt::thread_id();
-  // The kernel would clear the address at the carrier's end instead of the thread's, and the carrier's own be lost.
-  if (number == SYS_set_tid_address && vt::on_vthread()) return vt::thread_id();
-  if (number == SYS_futex && futex_call((uint32_t*)a[0], (int)a[1], (uint32_t)a[2], (const timespec*)a[3], (uint32_t)a[5], &r))
-    return errno_result(r);
-  if (number == SYS_close) vt::io_forget((int)a[0]);
-  if (number == SYS_dup2 || number == SYS_dup3) vt::io_forget((int)a[1]);
-  r = VT_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-  if (number == SYS_fcntl || number == SYS_ioctl || number == SYS_close_range) vt::io_note_nonblocking();
-  return r;
 }

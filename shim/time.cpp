@@ -1,9 +1,12 @@
 // Sleeping: nanosleep(2), clock_nanosleep(2), usleep(3), sleep(3). The CPU time of threads: clock_gettime(2), pthread_getcpuclockid(3).
 #include "shim/real.h"
+#include "sys/memory.h"
 
 using vt::shim::errno_result;
 
 namespace {
+
+using vt::sys::readable;
 
 bool valid(const timespec& t) { return t.tv_sec >= 0 && t.tv_nsec >= 0 && t.tv_nsec < 1000000000; }
 
@@ -35,7 +38,7 @@ int sleep_for(const timespec& time, timespec* left) {
 }  // namespace
 
 VT_EXPORT int nanosleep(const timespec* time, timespec* left) {
-  if (!vt::can_park()) return VT_REAL(nanosleep)(time, left);
+  if (!vt::can_park() || !readable(time, sizeof *time)) return VT_REAL(nanosleep)(time, left);
   pthread_testcancel();
   if (!valid(*time)) return (int)errno_result(-EINVAL);
   return (int)errno_result(sleep_for(*time, left));
@@ -44,7 +47,7 @@ VT_EXPORT int __nanosleep(const timespec* time, timespec* left) { return nanosle
 
 VT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* left) {
   bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
-  if (!vt::can_park() || !time) return VT_REAL(clock_nanosleep)(clock, flags, time, left);
+  if (!vt::can_park() || !readable(time, sizeof *time)) return VT_REAL(clock_nanosleep)(clock, flags, time, left);
   pthread_testcancel();
   if (!ours) {  // CPU-time clocks
     int r = 0;

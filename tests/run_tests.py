@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
 shim, with one carrier, in chaos mode (progress/ with 8 carriers, too). Native must pass first. So also unmodified programs, where they are installed
-(tests/apps/). At last the scheduler's races with some seeds (stress/run.py).
+(tests/apps/). At last the scheduler's races with some seeds (stress/run.py), and the fuzzer (stress/fuzz.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
 from model import run as models
-from stress import run as races
+from stress import fuzz, run as races
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LIB = os.path.join(TOP, "build", "libvtshim.so")
 SEED = os.environ.get("VTSHIM_TEST_SEED", "1")
@@ -127,6 +127,7 @@ def main():
                 for results in pool.map(lambda t: run_ways(*t, out), some):
                     report(results)
     races.check_all(pattern, report)
+    fuzz.check_all(pattern, report)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] or not count["ok"] else 0
 

@@ -85,7 +85,8 @@ int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noe
 int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept {
   VThread* v = thread_of(thread);
   RuntimeSection section;
-  if (size < sizeof(unsigned long)) return -EINVAL;
+  long r = sys::raw(SYS_sched_getaffinity, 0, size, set);  // the kernel judges the arguments
+  if (r < 0) return (int)r;
   cpu_set_t now = process_set;
   if (v->affinity_set.load(std::memory_order_relaxed)) {
     LockGuard guard(lock);

@@ -96,7 +96,8 @@ Claim blocking_claim() noexcept {
       --unclaimed;
       return Claim::kYes;
     }
-    if (alive == kMaxThreads) return Claim::kNo;
+    VThread* v = current();  // none: the monitor
+    if (alive == kMaxThreads || (v && v->carrier->is_strange)) return Claim::kNo;
     ++alive;
   }
   Carrier* c = new_carrier();

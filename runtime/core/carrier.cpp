@@ -148,6 +148,7 @@ void carrier_renew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
+    carrier->is_strange = false;
     if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
@@ -198,7 +199,7 @@ long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t
 
 void OsThreadView::close() noexcept {
   for (int* fd : {&stat, &call}) {
-    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    if (*fd >= 0) sys::close_own(*fd);
     *fd = -1;
   }
 }
@@ -207,9 +208,10 @@ void OsThreadView::close() noexcept {
 bool Carrier::leave() noexcept {
   // As with idle: we store gone, then look; who gives us something looks at gone after it, and tells the monitor.
   gone.store(1, std::memory_order_seq_cst);
+  bool spoilt = fitness.load(std::memory_order_relaxed) != Fitness::kFit;  // what is common is others' to run
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
       timers.next() != sys::kForever ||
-      reserved.load(std::memory_order_relaxed) > (fitness.load(std::memory_order_relaxed) != Fitness::kFit) || common_queue.size()) {
+      reserved.load(std::memory_order_relaxed) > spoilt || (common_queue.size() && !spoilt)) {
     gone.store(0, std::memory_order_relaxed);
     return false;
   }
@@ -312,10 +314,8 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   if (!v || v->depth || v->in_vfork || c->in_handler) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
-  if (kind == Kick::kBlocked) {
-    eject_restart_call(c, context);
-    c->reactor.cancel_all();
-  }
+  if (kind == Kick::kBlocked) eject_restart_call(c, context);
+  if (kind == Kick::kBlocked || kind == Kick::kMoveIo) c->reactor.cancel_all();
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);

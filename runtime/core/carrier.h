@@ -71,6 +71,7 @@ struct alignas(64) Carrier {
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
   std::atomic<uint32_t> reserved{0};  // pinned threads that are off it: > 0 and it runs nobody else. Its OS thread's to write; core/pin.h
   std::atomic<Fitness> fitness{Fitness::kFit};
+  bool is_strange = false;         // its thread changed it for good (pin_for_good): it starts no OS thread, which would inherit that. Its own
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
@@ -93,9 +94,11 @@ struct alignas(64) Carrier {
   char* own_tp = nullptr;          // its native thread area
   pthread_t native{};
   char* signal_stack = nullptr;
+  void* robust_list = nullptr;     // what the kernel has for its OS thread, once somebody's else (sync/foreign.cpp)
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
+  uint32_t hog_ticks = 0;          // the monitor's: looks in a row at which it computed for one thread with I/O in flight
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
@@ -148,6 +151,7 @@ void kick_accept() noexcept;
 enum class Kick : uint8_t {
   kReap,     // it computes: takes in its finished I/O
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
+  kMoveIo,   // it computes for long: its unfinished I/O starts again elsewhere
   kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address

@@ -130,6 +130,7 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   if (!c) return;
   if (!is_main) affinity_new_carrier();
   c->own_tp = c->mounted = sys::thread_pointer();
+  c->robust_list = nullptr;
   __atomic_store_n(&c->os_tid, (pid_t)sys::raw(SYS_gettid), __ATOMIC_RELAXED);  // registry.cpp looks
   note_area(c->os_tid, c->own_tp);
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;

@@ -20,6 +20,10 @@
 
 namespace vt {
 
+/// api.h's pin() and unpin(), whatever VTSHIM_PIN says: for what is the kernel's by the OS thread (sync/foreign.cpp).
+int pin_always() noexcept;
+int unpin_always() noexcept;
+
 /// Runnable threads that found no carrier open to them.
 extern RunQueue common_queue;
 /// No OS thread could be had for the others: pinned threads still come back to theirs, but share it. The monitor's.

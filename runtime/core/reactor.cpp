@@ -55,6 +55,7 @@ int Reactor::open() noexcept {
   probe(&ring_);
   wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
   if (wake_fd_ < 0) {
+    sys::own(ring_.ring_fd, false);
     io_uring_queue_exit(&ring_);
     return wake_fd_;
   }
@@ -66,15 +67,16 @@ int Reactor::open() noexcept {
 
 void Reactor::close() noexcept {
   VT_ASSERT(in_flight_ == 0);
+  sys::own(ring_.ring_fd, false);
   io_uring_queue_exit(&ring_);  // ends the wake-up read, too
-  sys::raw(SYS_close, wake_fd_);
+  sys::close_own(wake_fd_);
   opened_ = wake_armed_ = false;
 }
 
 void Reactor::abandon() noexcept {
   if (!opened_) return;
-  sys::raw(SYS_close, ring_.ring_fd);
-  sys::raw(SYS_close, wake_fd_);
+  sys::close_own(ring_.ring_fd);
+  sys::close_own(wake_fd_);
   opened_ = false;
 }
 

@@ -21,7 +21,7 @@ struct Self {
   /// > 0: this thread is inside the runtime and may hold one of its locks. Only its own thread and its signal handlers look.
   volatile uint32_t depth = 0;
   static constexpr int kMaxDeferred = 14;
-  /// Semaphores that a signal handler posted while depth > 0: their waiters are woken when the section ends.
+  /// Semaphores that a signal handler posted, and futex words (| 1) that it woke, while depth > 0: the rest is done when the section ends.
   void* deferred[kMaxDeferred] = {};
   /// What may stand among them beside semaphores: a handler ran on main's OS thread; main has a siglongjmp to make.
   static inline void* const kAttention = (void*)2;
@@ -65,7 +65,7 @@ inline Self* self() noexcept {
 inline VThread* current() noexcept;  // in vthread.h: null on a platform thread
 
 void run_deferred(Self* s) noexcept;
-/// The rest of a sem_post that a handler made on top of the runtime. @thread scheduler
+/// The rest of a sem_post that a handler made on top of the runtime; or, with bit 0 set, a futex word's wake-up. @thread scheduler
 void sem_hand_over(void* sem, struct Carrier* here) noexcept;
 
 /// What the runtime does on a program's thread, and every lock it takes there, stands in one of these. A signal handler

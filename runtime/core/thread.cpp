@@ -25,6 +25,7 @@
 #include "core/tsd.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
+#include "sync/foreign.h"
 #include "sys/fs_base.h"
 
 extern "C" {
@@ -101,6 +102,7 @@ void entry(sys::Transfer transfer) {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   if (v->forked) exit(0);  // the only thread of a forked child has ended
+  foreign_thread_ends(v);
   v->depth = 1;
   leave_for_ever();
 }
@@ -168,6 +170,9 @@ uint64_t inherited_mask() noexcept {
   return mask;
 }
 
+/// Of vt_self in each thread area.
+ptrdiff_t self_offset() noexcept { return (char*)&vt_self - sys::thread_pointer(); }
+
 void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noexcept {
   v->start = start;
   v->argument = arg;
@@ -212,8 +217,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->fiber.size = (size_t)(v->stack_top - v->stack_low);
 #endif
   // vt_self in the new area.
-  ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
-  if (config.tls != TlsBackend::kShared) *(Self**)(v->tp + offset) = v;
+  if (config.tls != TlsBackend::kShared) *(Self**)(v->tp + self_offset()) = v;
 }
 
 }  // namespace
@@ -225,7 +229,12 @@ bool is_joined_here(pthread_t thread) noexcept {
 
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
-  return thread && thread_area_tid((char*)thread) >= kVirtualTidBase;
+  if (!thread) return false;
+  pid_t tid = thread_area_tid((char*)thread);
+  if (tid >= kVirtualTidBase) return true;
+  // In a call on a robust mutex or the like it bears its OS thread's number (sync/foreign.cpp).
+  VThread* v = vthread_of((char*)thread);
+  return tid > 0 && *(Self**)((char*)thread + self_offset()) == v;
 }
 
 int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) noexcept {
@@ -314,11 +323,10 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
 int thread_try_join(pthread_t thread, void** result) noexcept {
   VThread* v = thread_of(thread);
   RuntimeSection section;
-  if (current() == v) return -EDEADLK;
   {
     LockGuard guard(bucket_of(&v->done).lock);
-    if (v->detached || v->joining) return -EINVAL;
     if (!v->done) return -EBUSY;
+    if (v->detached || v->joining) return -EINVAL;
     v->joining = true;
   }
   if (result) *result = v->result;
@@ -397,7 +405,7 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept {
   char name[16];
   vthread_of((char*)thread)->get_name(name);
   size_t n = strlen(name);
-  if (size <= n) return -ERANGE;
+  if (size < sizeof name) return -ERANGE;  // whatever it is
   memcpy(buffer, name, n + 1);
   return 0;
 }
@@ -409,7 +417,16 @@ void* (*thread_start_routine() noexcept)(void*) {
 
 pid_t thread_id() noexcept {
   VThread* v = current();
-  return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
+  if (!v) return (pid_t)sys::raw(SYS_gettid);
+  return v->is_main ? thread_area_tid(v->tp) : v->id.load(std::memory_order_relaxed);
+}
+
+void thread_exit_now() noexcept {
+  VThread* v = current();
+  v->result = nullptr;
+  foreign_thread_ends(v);
+  v->depth = 1;
+  leave_for_ever();
 }
 
 // ---------------------------------------------------------------- what children inherit

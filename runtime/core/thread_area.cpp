@@ -202,6 +202,8 @@ pid_t own_tid() noexcept {
 long thread_area_tid_offset() noexcept { return g.tid; }
 void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
 
+void* thread_area_robust_list(char* tp) noexcept { return tp + g.robust_head; }
+
 void thread_area_set_cancelled(char* tp) noexcept {
   constexpr int kCanceling = 4, kCanceled = 8;  // nptl/descr.h, and every debugger
   __atomic_or_fetch(&at<int>(tp, g.cancelhandling), kCanceling | kCanceled, __ATOMIC_SEQ_CST);

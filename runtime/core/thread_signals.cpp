@@ -389,8 +389,10 @@ int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
   if (stack) {
     if (on_it) return -EPERM;
     constexpr int kAutoDisarm = (int)(1u << 31);  // SS_AUTODISARM
-    if (stack->ss_flags & ~(SS_DISABLE | SS_ONSTACK | kAutoDisarm)) return -EINVAL;
-    if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ) return -ENOMEM;
+    constexpr size_t kLeast = 2048;  // the kernel's; libc's MINSIGSTKSZ knows of larger frames
+    int mode = stack->ss_flags & ~kAutoDisarm;
+    if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return -EINVAL;
+    if (mode != SS_DISABLE && stack->ss_size < kLeast) return -ENOMEM;
     v->alternate_stack = *stack;
     v->alternate_stack.ss_flags &= SS_DISABLE;
     if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};

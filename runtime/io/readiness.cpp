@@ -13,7 +13,9 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/operations.h"
 #include "sys/clock.h"
+#include "sys/memory.h"
 
 namespace vt {
 namespace {
@@ -44,7 +46,9 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
       if (fds[i].fd < 0) continue;
       io_uring_sqe* sqe = wait.submit(i);
       if (!sqe) break;  // the kernel takes no more: those submitted have to do, and time is looked at below
-      io_uring_prep_poll_add(sqe, fds[i].fd, (unsigned)(unsigned short)fds[i].events);
+      unsigned events = (unsigned short)fds[i].events;
+      if (events & POLLPRI) events |= POLLRDBAND;  // the ring drops wake-ups for POLLPRI alone (6.18); sockets' come with both
+      io_uring_prep_poll_add(sqe, fds[i].fd, events);
       wait.track(sqe, i);
     }
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
@@ -89,18 +93,26 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
 }
 
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept {
-  if (count < 0 || !valid(timeout)) return -EINVAL;
+  if (!valid(timeout) || count < 0) return -EINVAL;
   if (count > FD_SETSIZE) count = std::min(count, table_size());  // getdtablesize() is passed with sets that are smaller
   uint64_t deadline = deadline_of(timeout);
   size_t words = ((size_t)count + 63) / 64;
   uint64_t* sets[3] = {(uint64_t*)reads, (uint64_t*)writes, (uint64_t*)excepts};
+  for (uint64_t* set : sets)
+    if (set && words && !sys::readable(set, words * 8)) {
+      timespec none{};
+      return (int)raw(SYS_pselect6, count, reads, writes, excepts, &none, nullptr);  // for its errors
+    }
   constexpr short kEvents[3] = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
   auto* memory = (uint64_t*)malloc(words * 8 * 3 + 1);
   if (!memory) return -ENOMEM;
   uint64_t* wanted[3];
   for (int s = 0; s < 3; ++s) {
     wanted[s] = memory + words * (size_t)s;
-    if (sets[s]) memcpy(wanted[s], sets[s], words * 8);
+    if (sets[s] && !copy_in(wanted[s], sets[s], words * 8)) {
+      free(memory);
+      return -EFAULT;
+    }
   }
   pollfd* fds = nullptr;
   unsigned n = 0;

@@ -24,7 +24,7 @@ Barrier* of(pthread_barrier_t* b) noexcept { return reinterpret_cast<Barrier*>(b
 bool barrier_is_foreign(const pthread_barrier_t* b) noexcept { return of(const_cast<pthread_barrier_t*>(b))->shared != 0; }
 
 int barrier_init(pthread_barrier_t* b, unsigned count) noexcept {
-  if (count == 0 || count > INT_MAX) return -EINVAL;
+  if (count == 0 || count >= INT_MAX) return -EINVAL;
   *of(b) = {0, 0, count, 0};
   return 0;
 }

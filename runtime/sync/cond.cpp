@@ -56,6 +56,35 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
   return r == WaitResult::kTimedOut && !moved ? -ETIMEDOUT : 0;
 }
 
+int cond_wait_around(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline, int (*unlock)(pthread_mutex_t*),
+                     int (*lock)(pthread_mutex_t*)) {
+  WaitNode node(self(), ParkReason::kCond);
+  node.cancellable = true;
+  node.counter = &waiters(c);
+  {
+    RuntimeSection section;
+    Bucket& b = bucket_of(c);
+    LockGuard guard(b.lock);
+    waiters(c).fetch_add(1, std::memory_order_seq_cst);
+    b.push_back(&node, c);
+  }
+  if (int error = unlock(m)) {  // not the caller's
+    RuntimeSection section;
+    if (!take_out(&node, WaitResult::kTimedOut)) {
+      wait_on(node, CLOCK_MONOTONIC, nullptr);  // takes the wake-up that is on its way, and hands it on
+      cond_signal(c);
+    }
+    return -error;
+  }
+  WaitResult r;
+  {
+    RuntimeSection section;
+    r = wait_on(node, clock, deadline);
+  }
+  if (int error = lock(m)) return -error;
+  return r == WaitResult::kInterrupted ? -EINTR : r == WaitResult::kTimedOut ? -ETIMEDOUT : 0;
+}
+
 int cond_signal(pthread_cond_t* c) noexcept {
   if (waiters(c).load(std::memory_order_seq_cst) == 0) return 0;
   RuntimeSection section;
@@ -80,7 +109,7 @@ int cond_broadcast(pthread_cond_t* c) noexcept {
     bool first = true;
     while (WaitNode* n = take_first(b, c)) {
       auto* m = static_cast<pthread_mutex_t*>(n->aux);
-      if (!first && mutex_adopt_waiter(m, n, b)) continue;
+      if (!first && m && mutex_adopt_waiter(m, n, b)) continue;
       first = false;
       *end = n;
       end = &n->next;

@@ -21,7 +21,8 @@ namespace vt {
 namespace {
 
 constexpr int kTypeMask = 3;
-constexpr int kForeign = 16 | 32 | 64 | 128;  // robust, priority inheriting, priority protecting, process-shared
+constexpr int kSharedMutex = 128;
+constexpr int kForeign = 16 | 32 | 64 | kSharedMutex;  // robust, priority inheriting, priority protecting, process-shared
 constexpr int kRecursive = PTHREAD_MUTEX_RECURSIVE_NP, kErrorCheck = PTHREAD_MUTEX_ERRORCHECK_NP;
 constexpr int kAdaptive = PTHREAD_MUTEX_ADAPTIVE_NP;
 constexpr int kSpins = 100;
@@ -100,6 +101,7 @@ void unlock_word(pthread_mutex_t* m) noexcept {
 }  // namespace
 
 bool mutex_is_foreign(const pthread_mutex_t* m) noexcept { return m->__data.__kind & kForeign; }
+bool mutex_is_bound(const pthread_mutex_t* m) noexcept { return m->__data.__kind & (kForeign & ~kSharedMutex); }
 
 int mutex_timedlock(pthread_mutex_t* m, clockid_t clock, const timespec* deadline) noexcept {
   if (config.chaos) chaos_yield();

@@ -87,7 +87,6 @@ void wake_list(WaitNode* list) noexcept {
 }
 
 int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* deadline) noexcept {
-  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kRwlock);
   node.tag = what;
@@ -124,6 +123,7 @@ again:
 bool rwlock_is_foreign(const pthread_rwlock_t* l) noexcept { return l->__data.__shared != 0; }
 
 int rwlock_read(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (config.chaos) chaos_yield();
   if (try_read(l)) return 0;
   if (writer(l) == own_tid()) return -EDEADLK;
@@ -131,6 +131,7 @@ int rwlock_read(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) 
 }
 
 int rwlock_write(pthread_rwlock_t* l, clockid_t clock, const timespec* deadline) noexcept {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (config.chaos) chaos_yield();
   if (try_write(l)) return 0;
   if (writer(l) == own_tid()) return -EDEADLK;

@@ -4,6 +4,7 @@
 // sem_post may race with the waiter's free(): after its atomic add the poster uses the address as a key only, and touches the
 // semaphore again only while a node for it is queued and the bucket is locked: its waiter can't have returned then.
 #include <errno.h>
+#include <limits.h>
 #include <semaphore.h>
 
 #include "api.h"
@@ -48,16 +49,20 @@ void hand_over(sem_t* s, Carrier* here) noexcept {
 
 }  // namespace
 
-void sem_hand_over(void* sem, Carrier* here) noexcept { hand_over(static_cast<sem_t*>(sem), here); }
+void sem_hand_over(void* sem, Carrier* here) noexcept {
+  auto word = (uintptr_t)sem;
+  if (word & 1) wake_all((const void*)(word - 1), ParkReason::kFutex, INT_MAX, here);
+  else hand_over(static_cast<sem_t*>(sem), here);
+}
 
 bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] != 0; }
 
 int sem_try(sem_t* s) noexcept { return take(s) ? 0 : -EAGAIN; }
 
 int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
+  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (config.chaos) chaos_yield();
   if (take(s)) return 0;
-  if (deadline && !sys::valid(*deadline)) return -EINVAL;
   main_call_begins(current());
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kSem);

@@ -48,8 +48,7 @@ def killed(victim, killer):
 
 def started():
     it = app.App(argv, stdout=log, stderr=log)
-    it.wait_for(lambda: os.path.exists(socket))
-    assert it.is_virtual()
+    it.wait_for_port(None, socket)
     return it
 
 

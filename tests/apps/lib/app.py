@@ -117,12 +117,12 @@ class App:
             assert time.monotonic() < end, "it isn't ready"
             time.sleep(0.05)
 
-    def wait_for_port(self, port):
+    def wait_for_port(self, port, path=None):
         def ready():
             try:
-                socket.create_connection(("127.0.0.1", port)).close()
+                connected(port, path).close()
                 return True
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, FileNotFoundError):
                 return False
         self.wait_for(ready)
         assert self.is_virtual()
@@ -153,16 +153,20 @@ def figure(what, app):
     print(f"{what}, {time.monotonic() - begun:.1f} s, at most {app.threads} OS threads", flush=True)
 
 
+def connected(port, path=None):
+    """To 127.0.0.1, or a UNIX socket."""
+    if not path: return socket.create_connection(("127.0.0.1", port), timeout=30)
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(30)
+    s.connect(path)
+    return s
+
+
 class Line:
     """A connection that is read by lines and counts."""
 
     def __init__(self, port, path=None):
-        if path:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(30)
-            self.socket.connect(path)
-        else:
-            self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = connected(port, path)
         self.file = self.socket.makefile("rb")
 
     def send(self, data):

@@ -1,0 +1,82 @@
+// Robust, priority-inheriting and priority-protecting mutexes are libc's and the kernel's, and both know their owner by an OS thread: its number
+// is in the mutex's word, the kernel lends it priority, takes the word from nobody else (FUTEX_UNLOCK_PI), and at its end, or the
+// process's, goes through the list of robust mutexes that is registered for it. So a virtual thread that holds one is pinned; in libc's
+// calls on them it bears its OS thread's number; and its own list is the one that the kernel has for that OS thread.
+//
+// An OS thread keeps the list of who was pinned last: its entries name other owners by then, so it does no harm; units stay for ever.
+// Layer: sync.
+#include "sync/foreign.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "api.h"
+#include "core/pin.h"
+#include "core/scheduler.h"
+#include "core/thread_area.h"
+#include "sys/futex.h"
+
+namespace vt {
+namespace {
+
+/// struct robust_list_head of <linux/futex.h>: links have bit 0 set for priority-inheriting mutexes.
+struct RobustList {
+  uintptr_t first;
+  long word_offset;
+  uintptr_t pending;
+};
+constexpr int kLongest = 2048;  // the kernel's ROBUST_LIST_LIMIT
+
+/// `word` is a dead owner's: who locks it next learns of that.
+void declare_dead(VThread* v, std::atomic<uint32_t>* word, bool inherits) noexcept {
+  uint32_t seen = word->load(std::memory_order_relaxed);
+  for (;;) {
+    if ((pid_t)(seen & FUTEX_TID_MASK) != v->carrier->os_tid) return;
+    if (inherits && (seen & FUTEX_WAITERS)) {  // the kernel's: it gives it to one of them when the OS thread ends
+      v->spoils = true;
+      return;
+    }
+    if (word->compare_exchange_weak(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_seq_cst)) break;
+  }
+  if (seen & FUTEX_WAITERS) sys::raw(SYS_futex, word, FUTEX_WAKE, 1);
+}
+
+}  // namespace
+
+int foreign_begin() noexcept {
+  if (!current()) return 0;
+  if (int r = pin_always(); r < 0) return r;
+  VThread* v = current();
+  if (v->is_main) return 0;  // its OS thread is its own, so its number and its list are
+  RuntimeSection section;
+  Carrier* c = v->carrier;
+  void* list = thread_area_robust_list(v->tp);
+  if (c->robust_list != list && sys::raw(SYS_set_robust_list, list, sizeof(RobustList)) == 0) c->robust_list = list;
+  thread_area_set_tid(v->tp, c->os_tid);
+  return 0;
+}
+
+void foreign_end(bool keeps) noexcept {
+  VThread* v = current();
+  if (!v) return;
+  if (!v->is_main) thread_area_set_tid(v->tp, v->id.load(std::memory_order_relaxed));
+  if (!keeps) unpin_always();
+}
+
+void foreign_let_go() noexcept {
+  if (current()) unpin_always();
+}
+
+void foreign_thread_ends(VThread* v) noexcept {
+  thread_area_set_tid(v->tp, v->id.load(std::memory_order_relaxed));  // cancelled in such a call
+  if (!v->exclusive) return;
+  auto* list = (RobustList*)thread_area_robust_list(v->tp);
+  uintptr_t entry = list->first;
+  for (int i = 0; i < kLongest && (entry & ~1ul) != (uintptr_t)list; ++i) {
+    uintptr_t following = *(uintptr_t*)(entry & ~1ul);  // a woken heir may change it
+    declare_dead(v, (std::atomic<uint32_t>*)((entry & ~1ul) + (uintptr_t)list->word_offset), entry & 1);
+    entry = following;
+  }
+}
+
+}  // namespace vt
