@@ -90,14 +90,22 @@ int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeou
 /// Until there is something to read; `deadline`: ns, CLOCK_MONOTONIC. > 0, -EAGAIN at the deadline, or -EINTR.
 int io_wait_readable(int fd, uint64_t deadline) noexcept;
 int io_fsync(int fd, bool data_only) noexcept;
+int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) noexcept;
+int io_sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) noexcept;
+/// openat(2).
+int io_open(int folder, const char* path, int flags, mode_t mode) noexcept;
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept;
 /// wait4(2); usage may be null.
 pid_t io_wait4(pid_t pid, int* status, int options, struct rusage* usage) noexcept;
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, struct rusage* usage) noexcept;
 
-/// To be called when the program sets SO_RCVTIMEO or SO_SNDTIMEO on any socket: from then on the slow
-/// paths ask the kernel for both. Without it they save the syscall. @signal safe
-void io_note_timeout_option() noexcept;
+/// To be called when the program sets an option of any socket's: from then on who needs to know one that says how calls wait asks the kernel.
+/// @signal safe
+void io_note_option(int name) noexcept;
+/// To be called when the program makes a FIFO: from then on io_open looks at what it opens. @signal safe
+void io_note_fifo() noexcept;
+/// May close(fd) wait for what was written to arrive?
+bool io_lingers(int fd) noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
 void io_forget(int fd) noexcept;
 /// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
@@ -152,6 +160,12 @@ int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
 /// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
 constexpr int kNotVirtual = 1;
 int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;
+/// A timer whose signal is for a virtual thread: `event` is changed so that the kernel tells the monitor. `*signal` stays null for a
+/// platform thread's. -EAGAIN: too many; -EINVAL. Then timer_signal_made() with the timer (null: it couldn't be made), and at its end _gone().
+struct TimerSignal;
+int timer_signal_begin(sigevent* event, TimerSignal** signal) noexcept;
+void timer_signal_made(TimerSignal* signal, const timer_t* timer) noexcept;
+void timer_signal_gone(timer_t timer) noexcept;
 /// After an EPIPE: the SIGPIPE that the caller blocks is its own from here on, wherever it runs next.
 void signal_take_pipe() noexcept;
 /// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe

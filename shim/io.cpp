@@ -32,6 +32,7 @@ VT_EXPORT ssize_t pread64(int fd, void* buffer, size_t size, off64_t offset) {
   VT_PARKED(vt::io_pread(fd, buffer, size, offset));
   return VT_REAL(pread64)(fd, buffer, size, offset);
 }
+VT_EXPORT ssize_t __pread64(int fd, void* buffer, size_t size, off64_t offset) { return pread64(fd, buffer, size, offset); }
 VT_EXPORT ssize_t pread(int fd, void* buffer, size_t size, off_t offset) { return pread64(fd, buffer, size, offset); }
 VT_EXPORT ssize_t __pread64_chk(int fd, void* buffer, size_t size, off64_t offset, size_t room) {
   if (size > room) return VT_REAL(__pread64_chk)(fd, buffer, size, offset, room);
@@ -66,6 +67,7 @@ VT_EXPORT ssize_t pwrite64(int fd, const void* buffer, size_t size, off64_t offs
   VT_PARKED(vt::io_pwrite(fd, buffer, size, offset));
   return VT_REAL(pwrite64)(fd, buffer, size, offset);
 }
+VT_EXPORT ssize_t __pwrite64(int fd, const void* buffer, size_t size, off64_t offset) { return pwrite64(fd, buffer, size, offset); }
 VT_EXPORT ssize_t pwrite(int fd, const void* buffer, size_t size, off_t offset) { return pwrite64(fd, buffer, size, offset); }
 VT_EXPORT ssize_t pwritev64(int fd, const iovec* vector, int count, off64_t offset) {
   if (offset >= 0) VT_PARKED(vt::io_pwritev(fd, vector, count, offset, 0));
@@ -129,6 +131,14 @@ VT_EXPORT ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   VT_PARKED(vt::io_sendmsg(fd, message, flags));
   return VT_REAL(sendmsg)(fd, message, flags);
 }
+VT_EXPORT int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
+  VT_PARKED(vt::io_recvmmsg(fd, messages, count, flags, timeout));
+  return VT_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+}
+VT_EXPORT int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  VT_PARKED(vt::io_sendmmsg(fd, messages, count, flags));
+  return VT_REAL(sendmmsg)(fd, messages, count, flags);
+}
 VT_EXPORT int accept(int fd, __SOCKADDR_ARG address, socklen_t* size) {
   VT_PARKED(vt::io_accept(fd, address, size, 0));
   return VT_REAL(accept)(fd, address, size);
@@ -144,9 +154,7 @@ VT_EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t size) {
 VT_EXPORT int __connect(int fd, const sockaddr* address, socklen_t size) { return connect(fd, address, size); }
 
 VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, socklen_t size) {
-  constexpr int kNewRcvTimeo = 66, kNewSndTimeo = 67;  // SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW
-  if (level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == kNewRcvTimeo || option == kNewSndTimeo))
-    vt::io_note_timeout_option();
+  if (level == SOL_SOCKET) vt::io_note_option(option);
   return VT_REAL(setsockopt)(fd, level, option, value, size);
 }
 namespace {
@@ -164,7 +172,10 @@ int close_around(unsigned first, unsigned last, Close&& call) {
 VT_EXPORT int close(int fd) {
   if (is_own(fd)) return (int)errno_result(-EBADF);
   vt::io_forget(fd);
-  return VT_REAL(close)(fd);
+  if (!vt::io_lingers(fd)) return VT_REAL(close)(fd);
+  int r = -1;
+  vt::blocking([&] { r = VT_REAL(close)(fd); });
+  return r;
 }
 VT_EXPORT int __close(int fd) { return close(fd); }
 VT_EXPORT int dup2(int from, int to) {
@@ -172,6 +183,7 @@ VT_EXPORT int dup2(int from, int to) {
   vt::io_forget(to);
   return VT_REAL(dup2)(from, to);
 }
+VT_EXPORT int __dup2(int from, int to) { return dup2(from, to); }
 VT_EXPORT int dup3(int from, int to, int flags) {
   if (is_own(to)) return (int)errno_result(-EBUSY);
   vt::io_forget(to);
@@ -250,11 +262,30 @@ VT_EXPORT int fcntl(int fd, int command, ...) {
   va_end(list);
   return fcntl64(fd, command, argument);
 }
+VT_EXPORT int __fcntl(int fd, int command, ...) {
+  va_list list;
+  va_start(list, command);
+  void* argument = va_arg(list, void*);
+  va_end(list);
+  return fcntl64(fd, command, argument);
+}
+// Requests that wait: for what was written to a terminal to go out, for a break's end, for a modem's lines.
+namespace {
+bool waits(unsigned long request) {
+  return request == TCSBRK || request == TCSBRKP || request == TCSETSW || request == TCSETSF || request == TCSETAW || request == TCSETAF ||
+         request == TIOCMIWAIT;
+}
+}  // namespace
 VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
   va_list list;
   va_start(list, request);
   void* argument = va_arg(list, void*);
   va_end(list);
+  if (waits(request)) {
+    int r = -1;
+    vt::blocking([&] { r = VT_REAL(ioctl)(fd, request, argument); });
+    return r;
+  }
   int r = VT_REAL(ioctl)(fd, request, argument);
   if (request == FIONBIO) vt::io_note_nonblocking();
   return r;

@@ -54,7 +54,7 @@ VT_EXPORT int fexecve(int fd, char* const argv[], char* const env[]) {
   ExposedMask mask;
   return VT_REAL(fexecve)(fd, argv, env);
 }
-#define VT_EXECL(call)                                            \
+#define VT_ARGV                                                   \
   va_list args;                                                   \
   va_start(args, first);                                          \
   int n = count_arguments(args);                                  \
@@ -62,12 +62,28 @@ VT_EXPORT int fexecve(int fd, char* const argv[], char* const env[]) {
   char* argv[n + 1];                                              \
   argv[0] = const_cast<char*>(first);                             \
   va_start(args, first);                                          \
-  for (int i = 1; i <= n; ++i) argv[i] = va_arg(args, char*);     \
-  va_end(args);                                                   \
-  return call(path, argv)
+  for (int i = 1; i <= n; ++i) argv[i] = va_arg(args, char*)
 #pragma GCC diagnostic ignored "-Wvla"
-VT_EXPORT int execl(const char* path, const char* first, ...) { VT_EXECL(execv); }
-VT_EXPORT int execlp(const char* path, const char* first, ...) { VT_EXECL(execvp); }
+VT_EXPORT int execl(const char* path, const char* first, ...) {
+  VT_ARGV;
+  va_end(args);
+  return execv(path, argv);
+}
+VT_EXPORT int execlp(const char* path, const char* first, ...) {
+  VT_ARGV;
+  va_end(args);
+  return execvp(path, argv);
+}
+VT_EXPORT int execle(const char* path, const char* first, ...) {
+  VT_ARGV;
+  char** env = va_arg(args, char**);
+  va_end(args);
+  return execve(path, argv, env);
+}
+VT_EXPORT int execveat(int folder, const char* path, char* const argv[], char* const env[], int flags) {
+  ExposedMask mask;
+  return VT_REAL(execveat)(folder, path, argv, env, flags);
+}
 
 VT_EXPORT int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions, const posix_spawnattr_t* attr,
                           char* const argv[], char* const env[]) {
@@ -154,6 +170,7 @@ VT_EXPORT pid_t waitpid(pid_t pid, int* status, int options) {
 }
 VT_EXPORT pid_t __waitpid(pid_t pid, int* status, int options) { return waitpid(pid, status, options); }
 VT_EXPORT pid_t wait(int* status) { return waitpid(-1, status, 0); }
+VT_EXPORT pid_t __wait(int* status) { return wait(status); }
 VT_EXPORT pid_t wait3(int* status, int options, struct rusage* usage) { return wait4(-1, status, options, usage); }
 VT_EXPORT int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   if (!vt::can_park()) return VT_REAL(waitid)(type, id, info, options);

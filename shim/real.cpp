@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include "shim/stdio.h"
+
 namespace vt::shim {
 
 void* real_functions[kSymbolCount];
@@ -42,6 +44,7 @@ void look_up_all() noexcept {
   __atomic_store_n(&done, true, __ATOMIC_RELAXED);
   for (unsigned i = 0; i < kSymbolCount; ++i)
     if (!__atomic_load_n(&real_functions[i], __ATOMIC_RELAXED)) find(i);
+  stdio_take_over();
 }
 
 }  // namespace vt::shim

@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <type_traits>
+
 #include "api.h"
 #include "shim/undeclared.h"
 
@@ -38,6 +40,14 @@ enum Symbol : unsigned {
 #include "shim/interpose.def"
 #undef VT_ROW
   kSymbolCount
+};
+
+enum ErrorKind { kErrno, kReturned, kOther };
+enum CancelKind { kNoCancelPoint, kCancelPoint };
+constexpr bool kIsCancelPoint[] = {
+#define VT_ROW(name, version, errors, cancel) cancel == kCancelPoint,
+#include "shim/interpose.def"
+#undef VT_ROW
 };
 
 extern void* real_functions[kSymbolCount];
@@ -61,7 +71,43 @@ inline long errno_result(long r) {
   return -1;
 }
 
+/// A call of libc's that may wait in ways that only libc or the kernel knows. @parks
+template <Symbol S, class R, class... P>
+R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
+  if (!can_park()) return call(arguments...);
+  if constexpr (kIsCancelPoint[S]) pthread_testcancel();
+  R result{};
+  bool called = false;
+  blocking([&] {
+    if constexpr (kIsCancelPoint[S])
+      if (thread_wants_cancel()) return;  // who cancels a thread that is on its way here can't end its call
+    called = true;
+    result = call(arguments...);
+    if ((intptr_t)result == -1 && errno == EPIPE) signal_take_pipe();  // while its OS thread is there
+  });
+  if constexpr (kIsCancelPoint[S])
+    if (thread_wants_cancel() && (!called || ((intptr_t)result == -1 && errno == EINTR))) pthread_testcancel();  // it ended for that
+  return result;
+}
+
+/// One that can be asked not to wait: announced only if `tried` says with `busy` that it would. -1 and errno. @parks
+template <Symbol S, class Try, class Wait>
+auto announced_if_busy(int busy, Try&& tried, Wait&& wait) {
+  int before = errno;
+  auto r = tried();
+  if (r != -1 || errno != busy) return r;
+  errno = before;
+  blocking([&] {
+    if (kIsCancelPoint[S] && thread_wants_cancel()) errno = EINTR;
+    else r = wait();
+  });
+  if (kIsCancelPoint[S] && r == -1 && errno == EINTR) pthread_testcancel();
+  return r;
+}
+
 }  // namespace vt::shim
 
 /// libc's own function of that name.
 #define VT_REAL(name) (::vt::shim::real<decltype(&::name)>(::vt::shim::k_##name))
+/// A whole body: libc's own function, announced as blocking.
+#define VT_BLOCKING(name, ...) return ::vt::shim::announced<::vt::shim::k_##name>(VT_REAL(name)__VA_OPT__(, ) __VA_ARGS__)

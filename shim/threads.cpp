@@ -109,6 +109,15 @@ VT_EXPORT int pthread_key_delete(pthread_key_t key) {
   vt::key_deleted(key);
   return VT_REAL(pthread_key_delete)(key);
 }
+VT_EXPORT int tss_create(tss_t* key, tss_dtor_t destructor) {
+  int r = VT_REAL(tss_create)(key, destructor);
+  if (r == thrd_success) vt::key_created(*key, destructor);
+  return r;
+}
+VT_EXPORT void tss_delete(tss_t key) {
+  vt::key_deleted(key);
+  VT_REAL(tss_delete)(key);
+}
 
 VT_EXPORT int sched_yield() {
   vt::yield();

@@ -96,7 +96,8 @@ bool blocking_claim() noexcept {
       --unclaimed;
       return true;
     }
-    if (alive == kMaxThreads) return false;
+    VThread* v = current();  // none: the monitor
+    if (alive == kMaxThreads || (v && v->carrier->is_strange)) return false;
     ++alive;
   }
   Carrier* c = new_carrier();

@@ -148,6 +148,7 @@ void carrier_renew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
+    carrier->is_strange = false;
     if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
@@ -334,6 +335,8 @@ void kick_install() noexcept {
   sigfillset(&action.sa_mask);
   libc_calls.sigaction(kick_signal, &action, nullptr);
 }
+
+int kick_signal_number() noexcept { return kick_signal; }
 
 uint64_t runtime_signals() noexcept {
   uint64_t bits = 0;

@@ -71,6 +71,7 @@ struct alignas(64) Carrier {
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
   std::atomic<uint32_t> reserved{0};  // pinned threads that are off it: > 0 and it runs nobody else. Its OS thread's to write; core/pin.h
   std::atomic<Fitness> fitness{Fitness::kFit};
+  bool is_strange = false;         // its thread changed it for good (pin_for_good): it starts no OS thread, which would inherit that. Its own
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
@@ -155,6 +156,7 @@ inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's a
 void carrier_kick(Carrier* c, Kick kind) noexcept;
 /// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
 void end_call(ucontext_t* uc) noexcept;
+int kick_signal_number() noexcept;
 /// Those signals, as a mask in the kernel's form: nobody may block them on an OS thread of ours.
 uint64_t runtime_signals() noexcept;
 /// One of the real-time signals that the runtime keeps for itself.

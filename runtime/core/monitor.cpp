@@ -38,6 +38,7 @@ std::atomic<bool> polls{false};      // it sleeps in poll, not on the bell: proc
 int bell_fd = -1, signal_fd = -1;    // for that
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
+std::atomic<pid_t> os_tid{0};
 unsigned quick_looks = 0;            // after an ejection; the monitor's own
 std::atomic<uint32_t> ticks{0};
 
@@ -213,6 +214,7 @@ long sleep(uint32_t seen, const timespec* deadline) noexcept {
 
 void* run(void*) noexcept {
   os_thread_prepare(nullptr, "vtshim-monitor");
+  os_tid.store((pid_t)sys::raw(SYS_gettid), std::memory_order_release);
   unsigned quiet = 0;
   uint64_t none_since = 0;  // since when there has been no virtual thread
   for (;;) {
@@ -264,9 +266,15 @@ void ring_bell() noexcept {
 alignas(64) std::atomic<uint64_t> monitor_clock{0};  // read at each switch: not beside what is written often
 std::atomic<uint32_t> monitor_asleep{0};  // 1: in the long sleep
 
+pid_t monitor_os_tid() noexcept {
+  pid_t tid;
+  while (!(tid = os_tid.load(std::memory_order_acquire))) sys::raw(SYS_sched_yield);  // it is just starting
+  return tid;
+}
 uint32_t monitor_ticks() noexcept { return ticks.load(std::memory_order_relaxed); }
 
 int monitor_start() noexcept {
+  os_tid.store(0, std::memory_order_relaxed);
   monitor_clock.store(sys::now(), std::memory_order_relaxed);
   return os_thread_start(nullptr, run);
 }

@@ -13,6 +13,8 @@ namespace vt {
 int monitor_start() noexcept;
 /// A carrier leaves its idle wait: the monitor must not sleep for ever now. Cheap. @thread scheduler @signal safe
 void monitor_notice() noexcept;
+/// Its OS thread.
+pid_t monitor_os_tid() noexcept;
 /// Counts while anything runs; about one each 2 ms. @signal safe
 uint32_t monitor_ticks() noexcept;
 /// The time of its last look, ns of CLOCK_MONOTONIC: 5 ms old at the most while anything runs. For what people read. @signal safe

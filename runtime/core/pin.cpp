@@ -93,7 +93,7 @@ void drop_pin(VThread* v) noexcept {
 // ---------------------------------------------------------------- a carrier to be pinned to
 
 /// Not carrier 0, which is main's: main could not run while somebody else has it. An idle one, a new one, or the one with the least to do.
-Carrier* carrier_to_settle_on() noexcept {
+Carrier* carrier_to_settle_on(const Carrier* here) noexcept {
   Carrier* best = nullptr;
   for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
     Carrier* c = carrier_at(i);
@@ -101,7 +101,8 @@ Carrier* carrier_to_settle_on() noexcept {
     if (c->idle.load(std::memory_order_relaxed)) return c;
     if (!best || c->queue.size() < best->queue.size()) best = c;
   }
-  if (carrier_start() == 0) return carrier_at(carrier_count() - 1);
+  if (here->is_strange) monitor_request_carrier();
+  else if (carrier_start() == 0) return carrier_at(carrier_count() - 1);
   return best;
 }
 
@@ -112,7 +113,11 @@ int settle(VThread* v) noexcept {
     // Reserved for another: we are only here because we were on our way somewhere.
     if (!c->is_main && !c->is_blocking && c->reserved.load(std::memory_order_relaxed) == 0) return 0;
     if (v->pins) return -EBUSY;  // inside a handler that must not move
-    Carrier* to = carrier_to_settle_on();
+    Carrier* to = carrier_to_settle_on(c);
+    if (!to && c->is_strange) {
+      yield_now();  // to wherever the monitor finds a place
+      continue;
+    }
     if (!to) return -EAGAIN;
     ++v->pins;  // nobody takes us elsewhere on the way
     move_to(v, to);
@@ -215,7 +220,7 @@ int unpin_always() noexcept {
 
 void pin_for_good() noexcept {
   VThread* v = current();
-  if (v && v->exclusive) v->spoils = true;
+  if (v && v->exclusive) v->spoils = v->carrier->is_strange = true;
 }
 
 void pins_of_main(VThread* main) noexcept {

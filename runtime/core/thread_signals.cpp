@@ -41,6 +41,7 @@ namespace {
 
 constexpr uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
 constexpr uint64_t kIgnoredByDefault = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
+constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = bit(SIGKILL) | bit(SIGSTOP);
 
 SpinLock queue_lock{Rank::kLeaf};
@@ -188,31 +189,6 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   return action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
 }
 
-// ---- signals of the process that main blocks
-constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
-std::atomic<uint64_t> main_blocked{0};   // the main OS thread's mask
-std::atomic<uint64_t> monitor_wants{0};  // of it, what some virtual thread may not block
-
-void want_on_monitor(uint64_t bits) noexcept {
-  bits &= ~(kLibcSignals | kUnmaskable | runtime_signals() | synchronous_signals() | monitor_wants.load(std::memory_order_seq_cst));
-  if (!bits) return;
-  monitor_wants.fetch_or(bits, std::memory_order_seq_cst);
-  monitor_rescue();
-}
-void note_unblocked(uint64_t mask) noexcept {
-  if (uint64_t bits = ~mask & main_blocked.load(std::memory_order_seq_cst)) want_on_monitor(bits);
-}
-
-/// A thread that a signal of the process may go to. Null: there is none.
-VThread* who_takes(int signal) noexcept {
-  for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
-    VThread* v = registry_at(i);
-    if (!v || v->state.load(std::memory_order_acquire) == State::kFree || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) continue;
-    if (!(v->signal_mask.load(std::memory_order_seq_cst) & ~v->signals_awaited.load(std::memory_order_relaxed) & bit(signal))) return v;
-  }
-  return nullptr;
-}
-
 void put_barrier() noexcept {
   constexpr int kExpedited = 8, kRegister = 16;
   if (sys::raw(SYS_membarrier, kExpedited, 0, 0) == 0) return;
@@ -334,35 +310,7 @@ void signals_set_mask(VThread* v, uint64_t mask) noexcept {
     v->blocks_pipe = blocks_pipe;
     signals_follow_mask(v->carrier, v);
   }
-  note_unblocked(mask);
-}
-
-void signals_note_main_mask(uint64_t mask) noexcept {
-  uint64_t before = main_blocked.exchange(mask, std::memory_order_seq_cst);
-  MainThread* m = main_thread();
-  if (!m) return;
-  m->carrier->blocks_pipe = m->blocks_pipe = mask & bit(SIGPIPE);
-  if (live.load(std::memory_order_relaxed)) want_on_monitor(mask & ~before);
-}
-
-uint64_t signals_for_monitor() noexcept { return monitor_wants.load(std::memory_order_seq_cst); }
-
-void signals_pass_on() noexcept {
-  uint64_t pending = 0;
-  sys::raw(SYS_rt_sigpending, &pending, sizeof pending);
-  for (pending &= signals_for_monitor(); pending; pending &= pending - 1) {
-    int signal = __builtin_ctzll(pending) + 1;
-    VThread* v = who_takes(signal);
-    if (!v) {
-      // It stays pending in the process. Who unblocks it after this sets the bit again.
-      monitor_wants.fetch_and(~bit(signal), std::memory_order_seq_cst);
-      if (!(v = who_takes(signal))) continue;
-    }
-    uint64_t one = bit(signal);
-    timespec none{};
-    siginfo_t info{};
-    if (sys::raw(SYS_rt_sigtimedwait, &one, &info, &none, sizeof one) == signal) signals_send(v, signal, info);
-  }
+  signals_note_unblocked(mask);
 }
 
 void signals_notify_all() noexcept {
@@ -387,7 +335,7 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
   v->signals_awaited.store(0, std::memory_order_relaxed);
   v->signal_mask.store(mask, std::memory_order_relaxed);
   v->blocks_pipe = mask & bit(SIGPIPE);
-  note_unblocked(mask);
+  signals_note_unblocked(mask);
   v->signal_frames = nullptr;
   v->in_masked_call = false;
   v->alternate_stack = {};
@@ -396,8 +344,7 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
 
 void thread_signals_after_fork() noexcept {
   queue_lock.reset();
-  main_blocked.store(0, std::memory_order_relaxed);
-  monitor_wants.store(0, std::memory_order_relaxed);
+  signal_routing_after_fork();
   if (!nodes_used) return;
   free_nodes = nullptr;
   nodes_used = 0;

@@ -54,6 +54,8 @@ void signals_set_mask(VThread* v, uint64_t mask) noexcept;
 void signals_follow_mask(Carrier* c, VThread* v) noexcept;
 /// The main OS thread's mask has become `mask`: a process-directed signal that main blocks goes to a thread that doesn't. @thread main
 void signals_note_main_mask(uint64_t mask) noexcept;
+/// Some virtual thread's mask has become `mask`. @thread any
+void signals_note_unblocked(uint64_t mask) noexcept;
 /// Those that the monitor watches for. @thread monitor
 uint64_t signals_for_monitor() noexcept;
 /// Gives what is pending in the process to threads that don't block it. @thread monitor
@@ -61,5 +63,6 @@ void signals_pass_on() noexcept;
 /// In a new thread's place: nothing is pending.
 void signals_begin(VThread* v, uint64_t mask) noexcept;
 void thread_signals_after_fork() noexcept;
+void signal_routing_after_fork() noexcept;
 
 }  // namespace vt

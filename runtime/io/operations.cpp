@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,6 +20,8 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/descriptors.h"
+#include "io/operations.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/memory.h"
@@ -34,62 +35,6 @@ namespace {
 
 using sys::kForever;
 using sys::raw;
-
-std::atomic<bool> timeouts_in_use{false};
-
-// ---------------------------------------------------------------- what is known of each descriptor
-// One word per fd: the misses of its last tries (racy on purpose, it only steers), and the epoch in which it was seen without
-// O_NONBLOCK. The ring waits on a descriptor whatever its O_NONBLOCK is (measured on 6.18), so who parks must know; fcntl costs a
-// microsecond on some hosts. A fact dies with its fd's number (close) or when anything becomes non-blocking anywhere in the
-// process (a new epoch), since descriptions are shared. Descriptors 0 to 2 are shared with other processes: always asked.
-
-constexpr int kKnownFds = 1 << 16;
-constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
-uint32_t known[kKnownFds];               // epoch << 8 | misses
-uint32_t streams[kKnownFds];             // the epoch in which it was seen not to be a file
-std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
-
-bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
-
-bool worth_a_try(int fd) noexcept {
-  if (!is_known(fd)) return true;
-  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
-  if (m < kMissesToSkip) return true;
-  __atomic_store_n(&known[fd], (k & ~kMisses) | (m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
-  return false;
-}
-void note_try(int fd, bool hit) noexcept {
-  if (!is_known(fd)) return;
-  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
-  uint32_t next = hit ? 0 : m < kMissesToSkip ? m + 1 : m;
-  if (next != m) __atomic_store_n(&known[fd], (k & ~kMisses) | next, __ATOMIC_RELAXED);
-}
-
-bool ask_nonblocking(int fd) noexcept {
-  long flags = raw(SYS_fcntl, fd, F_GETFL);
-  return flags < 0 || (flags & O_NONBLOCK);
-}
-
-/// Would a call on it return at once, whatever there is? True also for what is no descriptor: the call itself says so.
-bool is_nonblocking(int fd) noexcept {
-  if (!is_known(fd)) return ask_nonblocking(fd);
-  uint32_t epoch = current_epoch.load(std::memory_order_acquire) << 8, k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED);
-  if ((k & ~kMisses) == epoch) return false;
-  if (ask_nonblocking(fd)) return true;
-  __atomic_store_n(&known[fd], epoch | (k & kMisses), __ATOMIC_RELAXED);
-  return false;
-}
-
-/// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
-uint64_t socket_deadline(int fd, int option) noexcept {
-  if (!timeouts_in_use.load(std::memory_order_relaxed)) return kForever;
-  struct {
-    int64_t s, us;
-  } t{};
-  socklen_t size = sizeof t;
-  if (raw(SYS_getsockopt, fd, SOL_SOCKET, option, &t, &size) < 0 || (t.s == 0 && t.us == 0)) return kForever;
-  return sys::add(sys::now(), (uint64_t)t.s * sys::kSecond + (uint64_t)t.us * 1000);
-}
 
 /// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
 /// `eager`: what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without
@@ -127,12 +72,34 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
   }
 }
 
-/// Waits until fd is ready for `events`: > 0, or -EAGAIN at the deadline. @parks
+}  // namespace
+
+bool copy_in(void* to, const void* from, size_t size) noexcept {
+  auto* begin = (const char*)from;
+  if (begin > (char*)__builtin_frame_address(0) && begin < current()->stack_top && size <= (size_t)(current()->stack_top - begin)) {
+    memcpy(to, from, size);
+    return true;
+  }
+  iovec mine{to, size}, theirs{const_cast<void*>(from), size};
+  return raw(SYS_process_vm_readv, raw(SYS_getpid), &mine, 1, &theirs, 1, 0) == (long)size;
+}
+
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept {
   return submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
 }
 
+namespace {
+
 constexpr long kUndecided = -4095;
+
+/// The kernel's own call, announced. @parks
+template <class Call>
+ssize_t call_blocking(Call&& call) noexcept {
+  ssize_t r = 0;
+  main_call_begins(current());
+  blocking([&] { r = thread_wants_cancel() ? -EINTR : call(); });
+  return r;
+}
 
 /// A try that may not block. kUndecided: it would have, or can't be asked.
 template <class Call>
@@ -142,16 +109,6 @@ ssize_t attempt(int fd, Call&& call) noexcept {
   bool hit = r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR;
   note_try(fd, hit);
   return hit ? r : kUndecided;
-}
-
-/// Short counts on streams are frequent, so what is none is remembered, for as long as `known` would be.
-bool may_be_file(int fd) noexcept {
-  uint32_t epoch = current_epoch.load(std::memory_order_acquire);
-  if (is_known(fd) && __atomic_load_n(&streams[fd], __ATOMIC_RELAXED) == epoch) return false;
-  struct stat s;
-  if (raw(SYS_fstat, fd, &s) == 0 && (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode))) return true;
-  if (is_known(fd)) __atomic_store_n(&streams[fd], epoch, __ATOMIC_RELAXED);
-  return false;
 }
 
 /// Copies the vector from its byte `done` on. Null: no memory.
@@ -189,22 +146,18 @@ size_t total(const iovec* v, int n) noexcept {
 
 }  // namespace
 
-void io_note_timeout_option() noexcept { timeouts_in_use.store(true, std::memory_order_relaxed); }
-void io_forget(int fd) noexcept {
-  if (!is_known(fd)) return;
-  __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
-  __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
-}
 int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
-void io_note_nonblocking() noexcept {
-  uint32_t e = current_epoch.load(std::memory_order_relaxed);
-  while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {
-  }
-}
 
 // ---------------------------------------------------------------- reading
 
 namespace {
+
+/// Without waiting; a file that can't be asked so (procfs, sysfs) is read as the caller would: the ring has a thread of the kernel's do it.
+ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+  if (r == -EOPNOTSUPP && !(flags & RWF_NOWAIT) && may_be_file(fd)) r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  return r;
+}
 
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
 ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flags, size_t done) noexcept {
@@ -227,7 +180,13 @@ ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flag
 }  // namespace
 
 ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  auto call = [&] { return raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); };
+  if (offset == -1 && !flags && count >= 0 && has_low_water(fd)) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(vector);
+    message.msg_iovlen = (size_t)count;
+    return io_recvmsg(fd, &message, 0);
+  }
+  auto call = [&] { return read_at_once(fd, vector, count, offset, flags); };
   // The ring takes an offset on a pipe and waits: with one, the kernel's own call is always asked first.
   ssize_t r = offset == -1 ? attempt(fd, call) : call();
   if (r > 0 && (size_t)r < total(vector, count) && !(flags & RWF_NOWAIT) && may_be_file(fd))
@@ -247,8 +206,9 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   // None waits, and as vectors the kernel has other answers for them.
   if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   iovec one{buffer, size};
-  ssize_t r = attempt(fd, [&] { return raw(SYS_preadv2, fd, &one, 1, -1, 0, RWF_NOWAIT); });
+  ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
   if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
   if (r != kUndecided) return r;
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
@@ -273,15 +233,14 @@ bool is_socket(int fd) noexcept {
 /// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
 ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
+  if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && has_low_water(fd) && !is_nonblocking(fd)) return call_blocking([&] { return call(flags); });
   if (!(flags & MSG_WAITALL)) {
     ssize_t r = attempt(fd, [&] { return call(flags | MSG_DONTWAIT); });
     if (r != kUndecided) return r;
   }
   if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return call(flags);
   if ((flags & MSG_WAITALL) && (flags & MSG_PEEK)) {  // the ring, going on after a part, peeks at the same bytes again
-    ssize_t r = 0;
-    blocking([&] { r = call(flags); });
-    return r;
+    return call_blocking([&] { return call(flags); });
   }
   int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
   // What is wrong with several arguments is found in another order.
@@ -376,6 +335,8 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (flags & RWF_NOWAIT) return first;
+  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd))  // a pipe that was spliced to can't be asked any more
+    return call_blocking([&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); });
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;

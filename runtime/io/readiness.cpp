@@ -13,6 +13,7 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/operations.h"
 #include "sys/clock.h"
 #include "sys/memory.h"
 
@@ -45,7 +46,9 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
       if (fds[i].fd < 0) continue;
       io_uring_sqe* sqe = wait.submit(i);
       if (!sqe) break;  // the kernel takes no more: those submitted have to do, and time is looked at below
-      io_uring_prep_poll_add(sqe, fds[i].fd, (unsigned)(unsigned short)fds[i].events);
+      unsigned events = (unsigned short)fds[i].events;
+      if (events & POLLPRI) events |= POLLRDBAND;  // the ring drops wake-ups for POLLPRI alone (6.18); sockets' come with both
+      io_uring_prep_poll_add(sqe, fds[i].fd, events);
       wait.track(sqe, i);
     }
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
@@ -106,7 +109,10 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
   uint64_t* wanted[3];
   for (int s = 0; s < 3; ++s) {
     wanted[s] = memory + words * (size_t)s;
-    if (sets[s]) memcpy(wanted[s], sets[s], words * 8);
+    if (sets[s] && !copy_in(wanted[s], sets[s], words * 8)) {
+      free(memory);
+      return -EFAULT;
+    }
   }
   pollfd* fds = nullptr;
   unsigned n = 0;

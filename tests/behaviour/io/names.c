@@ -54,14 +54,23 @@ static void* body(void* arg) {
     CHECK(result == &entry && entry.h_addrtype == AF_INET && entry.h_addr_list[0][0] == 127);
     CHECK_EQ(gethostbyname_r(address, &entry, room, sizeof room, &result, &error), 0);
     CHECK_STR(result->h_name, address);
+    CHECK_EQ(gethostbyname2_r("localhost", AF_INET, &entry, room, sizeof room, &result, &error), 0);
+    CHECK(result == &entry && entry.h_addr_list[0][3] == 1);
+    struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
+    CHECK_EQ(gethostbyaddr_r(&loopback, sizeof loopback, AF_INET, &entry, room, sizeof room, &result, &error), 0);
+    CHECK_STR(result->h_name, "localhost");
   }
   return NULL;
 }
 
 int main(void) {
+  struct in_addr loopback = {htonl(INADDR_LOOPBACK)};
   pthread_t threads[kThreads];
   for (long i = 0; i < kThreads; ++i) threads[i] = start_thread(body, (void*)i);
   body((void*)(long)kThreads);
   for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
+  // These have one result for all threads.
+  CHECK(gethostbyname("localhost") && gethostbyname2("localhost", AF_INET));
+  CHECK_STR(gethostbyaddr(&loopback, sizeof loopback, AF_INET)->h_name, "localhost");
   return 0;
 }

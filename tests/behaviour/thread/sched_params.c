@@ -31,6 +31,7 @@ static void* run(void* arg) {
   CHECK_RC(pthread_setschedprio(pthread_self(), 3), EINVAL);
   CHECK_RC(pthread_setschedprio(pthread_self(), 0), 0);
   CHECK_ERR(sched_setscheduler(0, SCHED_OTHER, &three), EINVAL);
+  CHECK_ERR(sched_setparam(0, &three), EINVAL);
   CHECK_RC(pthread_setschedparam(pthread_self(), SCHED_BATCH, &param), 0);
   expect(pthread_self(), SCHED_BATCH, 0);
   int batch = SCHED_BATCH, fifo = SCHED_FIFO, other = SCHED_OTHER;

@@ -1,6 +1,7 @@
 // unshare(CLONE_FS) is the calling thread's own affair: the others keep their working directory, also those that start after its end.
 #include "../check.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -21,6 +22,11 @@ static void* loner(void* arg) {
   (void)arg;
   CHECK_ERR(unshare(-1), EINVAL);
   CHECK_OK(unshare(CLONE_FS));
+  int mine = open("/proc/self/ns/uts", O_RDONLY);
+  CHECK_OK(mine);
+  CHECK(setns(mine, CLONE_NEWUTS) == 0 || errno == EPERM);  // to where it is
+  CHECK_OK(close(mine));
+  CHECK_ERR(setns(-1, 0), EBADF);
   CHECK_OK(chdir("/proc"));
   for (int i = 0; i < 20; ++i) {
     char here[4096];

@@ -1,0 +1,16 @@
+// What operations.cpp lends to the other files of io/. Layer: io. @thread vthread
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/park_reason.h"
+
+namespace vt {
+
+/// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
+int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
+/// The caller's memory, which may be none: false. What lies in his own stack costs no system call.
+bool copy_in(void* to, const void* from, size_t size) noexcept;
+
+}  // namespace vt
