@@ -42,7 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MUST(x) do { if (!(x)) { fprintf(stderr, "fuzz: %s failed (errno %d)\n", #x, errno); _exit(99); } } while (0)
+static struct Shared { volatile long current; } * shared;
+#define MUST(x) do { if (!(x)) { fprintf(stderr, "fuzz: %s failed (errno %d), call %ld\n", #x, errno, shared ? shared->current : -1); _exit(99); } } while (0)
 enum { kBatch = 400, kMaxArgs = 7 };
 static double patience = 20;  // s without a call's end
 
@@ -114,6 +115,13 @@ static void put2(int* fds, int a, int b) {
   put(fds[0], a);
   put(fds[1], b);
 }
+static void make_pair(void) {
+  struct timeval soon = {0, 1000};
+  int p[2];
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+  put2(p, kSockA, kSockB);
+  for (int fd = kSockA; fd <= kSockB; ++fd) MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) == 0);
+}
 static char folder[64];
 static struct sockaddr_in listening, udp_at;
 
@@ -124,8 +132,7 @@ static void make_descriptors(void) {
   socklen_t size = sizeof any;
   char name[128];
   MUST(pipe(p) == 0); put2(p, kPipeR, kPipeW);
-  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0); put2(p, kSockA, kSockB);
-  for (int fd = kSockA; fd <= kSockB; ++fd) MUST(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) == 0);
+  make_pair();
   put(open("/dev/zero", O_RDWR), kZero);
   put(open("/dev/null", O_RDWR), kNull);
   snprintf(name, sizeof name, "%s/file", folder);
@@ -184,6 +191,8 @@ static void refresh(int fd) {
     case kPipeR: case kPipeW: drain(kPipeR); MUST(write(kPipeW, buf, 64) == 64); break;
     case kSockA: case kSockB:
       for (int s = kSockA; s <= kSockB; ++s) drain(s);
+      if (write(kSockA, buf, 64) == 64 && write(kSockB, buf, 64) == 64) break;
+      make_pair();  // full of urgent bytes, which drain() doesn't see
       for (int s = kSockA; s <= kSockB; ++s) MUST(write(s, buf, 64) == 64);
       break;
     case kFile: case kReadOnly: case kWriteOnly: case kMem:
@@ -476,6 +485,24 @@ static long stream(void) {
   int of = (int)PICK(kZero, kNull, kFile);
   return printing ? 1l << 40 : (long)fdopen(dup(of), "r+");
 }
+static long open_flags(void) { return PICK(O_RDONLY, O_WRONLY, O_RDWR, O_PATH, O_RDONLY | O_DIRECTORY, O_RDONLY | O_CLOEXEC, 3, -1, O_TMPFILE); }
+static long open_read(void) { return PICK(O_RDONLY, O_PATH, O_DIRECTORY); }
+static long fd_moves(void) { return in(6) ? (long)PICK(-1, 777) : (refresh(kPipeR), (long)PICK(kPipeR, kEmptyR, kEmptyW, kFullW, kZero, kNull, kFile, kDir, kEofR, kBrokenW)); }
+static long move_flags(void) { return 2 /* SPLICE_F_NONBLOCK */ | PICK(0, 1, 4, 64); }
+static long fd_wrong(void) { return PICK(-1, 777, INT32_MAX); }
+static long messages(void) {
+  struct mmsghdr* m = slot(sizeof *m * 8);
+  for (int i = 0; i < 3; ++i) {
+    struct msghdr* one = (struct msghdr*)message();
+    if ((char*)one >= slots && (char*)one < slots + kSlotBytes) m[i].msg_hdr = *one;
+  }
+  return k(m);
+}
+static long message_count(void) { return PICK(0, 1, 1, 3); }
+static long queue_id(void) { return PICK(-1, 1 << 30, INT32_MAX); }
+static long operations(void) { return k(slot(64)); }
+static long timer_wrong(void) { return PICK(77777, 1 << 30); }
+static long user(void) { return (long)(const char*[]){"root", "nobody", "none such", ""}[below(4)]; }
 static long lock_size(void) { return PICK(0, 5, 100, -1, -1000); }
 static long command(void) { return (long)(const char*[]){"exit 7", "", NULL}[in(20) ? 0 : 2]; }
 static long library(void) { return (long)(const char*[]){"/proc/none.so", "nonexistent.so", "/dev/null", ""}[below(4)]; }
@@ -557,7 +584,6 @@ typedef struct {
   uint32_t memory;
 } Record;
 static Record* records;
-static struct Shared { volatile long current; } * shared;
 static const char* only;
 
 static const Row* prepare(uint64_t seed, long number, long (*a)[kMaxArgs]) {
