@@ -489,6 +489,8 @@ static long open_flags(void) { return PICK(O_RDONLY, O_WRONLY, O_RDWR, O_PATH, O
 static long open_read(void) { return PICK(O_RDONLY, O_PATH, O_DIRECTORY); }
 static long fd_moves(void) { return in(6) ? (long)PICK(-1, 777) : (refresh(kPipeR), (long)PICK(kPipeR, kEmptyR, kEmptyW, kFullW, kZero, kNull, kFile, kDir, kEofR, kBrokenW)); }
 static long move_flags(void) { return 2 /* SPLICE_F_NONBLOCK */ | PICK(0, 1, 4, 64); }
+// Not what all processes share: devices, and the one inode of all epolls.
+static long fd_lock(void) { return in(6) ? (long)PICK(-1, 777) : PICK(kFile, kReadOnly, kWriteOnly, kDir, kPipeR, kMem, kPath, kEofR); }
 static long fd_wrong(void) { return PICK(-1, 777, INT32_MAX); }
 static long messages(void) {
   struct mmsghdr* m = slot(sizeof *m * 8);
