@@ -5,7 +5,7 @@ First, fuzz.def is compared with shim/interpose.def: every interposed function i
 
   tests/stress/fuzz.py [--seed N] [--calls N] [--from N] [--mode NAME]
 """
-import argparse, os, re, subprocess, sys, tempfile
+import argparse, concurrent.futures, os, re, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -40,11 +40,12 @@ def lines(exe, mode, seed, first, last):
 
 def compare(exe, seed, first, modes):
     """For each mode, of which the last call is given, (name, differences as text)."""
-    natively = lines(exe, "native", seed, first, max(modes.values()))
+    # Side by side: most of the time they wait for times that run out.
+    with concurrent.futures.ThreadPoolExecutor(len(modes) + 1) as pool:
+        runs = {m: pool.submit(lines, exe, m, seed, first, last) for m, last in {"native": max(modes.values()), **modes}.items()}
     for mode, last in modes.items():
-        native = natively[:last - first]
         try:
-            got = lines(exe, mode, seed, first, last)
+            native, got = runs["native"].result()[:last - first], runs[mode].result()
         except (RuntimeError, subprocess.TimeoutExpired) as e:
             yield mode, str(e)
             continue
