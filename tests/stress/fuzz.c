@@ -45,7 +45,7 @@
 static struct Shared { volatile long current; } * shared;
 #define MUST(x) do { if (!(x)) { fprintf(stderr, "fuzz: %s failed (errno %d), call %ld\n", #x, errno, shared ? shared->current : -1); _exit(99); } } while (0)
 enum { kBatch = 400, kMaxArgs = 7 };
-static double patience = 20;  // s without a call's end
+static double patience = 60;  // s without a call's end
 
 // ---------------------------------------------------------------- the draw
 
@@ -214,7 +214,7 @@ static long fd(void) {
 }
 static long fd_connect(void) { return in(6) ? (long)PICK(-1, 777) : PICK(kPipeR, kZero, kDir, kNbSock, kSockA, kDead, kListen, kUdp, kDgram, kPath); }
 static long fd_new(void) {  // what the call may close, or make something else of
-  if (in(4)) return PICK(-1, 777, 1 << 20, INT32_MAX, INT32_MIN);
+  if (in(4)) return PICK(-1, 1 << 20, INT32_MAX, INT32_MIN);
   int n = kVictim + below(4);
   int of = (int)PICK(kPipeR, kZero, kFile, kDead, kEpoll);
   if (!printing) dup2(of, n);
