@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 #include "sys/raw.h"
 
 namespace vt {
@@ -115,6 +116,8 @@ void io_forget(int fd) noexcept {
   __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
 }
+bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
+int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
 void io_note_nonblocking() noexcept {
   uint32_t e = current_epoch.load(std::memory_order_relaxed);
   while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {

@@ -146,9 +146,6 @@ size_t total(const iovec* v, int n) noexcept {
 
 }  // namespace
 
-bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
-int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
-
 // ---------------------------------------------------------------- reading
 
 namespace {
