@@ -23,7 +23,6 @@
 #include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
-#include "sys/descriptors.h"
 #include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
