@@ -259,7 +259,7 @@ ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
                       [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
-  return r == -EFAULT && !is_socket(fd) ? -ENOTSOCK : r;  // the ring looks at the message first
+  return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
 
 ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {

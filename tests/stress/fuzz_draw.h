@@ -466,6 +466,8 @@ static long affinity_room(void) { return k(slot(1024)); }
 static long affinity_set(void) { cpu_set_t* s = slot(1024); if (!in(3)) sched_getaffinity(0, sizeof *s, s); return k(s); }
 static long pid_mine(void) { return PICK(0, 0, -1, 1 << 22, INT32_MIN); }
 static long priority_number(void) { return PICK(0, 0, 1, 100); }
+// glibc itself looks at it only in threads that have tried a priority-protected mutex.
+static long priority_there(void) { int* p = slot(8); *p = (int)PICK(0, 0, 0, 1, 100); return (long)p; }
 static long policy(void) { return PICK(SCHED_OTHER, SCHED_OTHER, SCHED_BATCH, 77, -1); }
 static long priority(void) { int* p = slot(8); *p = (int)PICK(0, 0, 0, 1, 100); return u(p); }
 static long thread_room(void) { return u(slot(8)); }
