@@ -155,6 +155,8 @@ vfork:
 1:  ret
     .cfi_endproc
     .size vfork, .-vfork
+    .globl __vfork
+    .set __vfork, vfork
 )");
 
 // ---------------------------------------------------------------- waiting for children

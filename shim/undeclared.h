@@ -47,6 +47,11 @@ int __res_nquery(struct __res_state*, const char*, int, int, unsigned char*, int
 int __res_nsearch(struct __res_state*, const char*, int, int, unsigned char*, int);
 int __res_nquerydomain(struct __res_state*, const char*, const char*, int, int, unsigned char*, int);
 int __res_nsend(struct __res_state*, const unsigned char*, int, unsigned char*, int);
+int __pthread_once(pthread_once_t*, void (*)(void));
+int __pthread_rwlock_tryrdlock(pthread_rwlock_t*);
+int __pthread_rwlock_trywrlock(pthread_rwlock_t*);
+int __sched_yield(void);
+int __sigaction(int, const struct sigaction*, struct sigaction*);
 int __pthread_key_create(pthread_key_t*, void (*)(void*));
 int __pthread_mutex_lock(pthread_mutex_t*);
 int __pthread_mutex_trylock(pthread_mutex_t*);

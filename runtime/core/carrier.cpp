@@ -314,10 +314,8 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   if (!v || v->depth || v->in_vfork || c->in_handler) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
-  if (kind == Kick::kBlocked) {
-    eject_restart_call(c, context);
-    c->reactor.cancel_all();
-  }
+  if (kind == Kick::kBlocked) eject_restart_call(c, context);
+  if (kind == Kick::kBlocked || kind == Kick::kMoveIo) c->reactor.cancel_all();
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);

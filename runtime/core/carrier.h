@@ -98,6 +98,7 @@ struct alignas(64) Carrier {
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
+  uint32_t hog_ticks = 0;          // the monitor's: looks in a row at which it computed for one thread with I/O in flight
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
@@ -150,6 +151,7 @@ void kick_accept() noexcept;
 enum class Kick : uint8_t {
   kReap,     // it computes: takes in its finished I/O
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
+  kMoveIo,   // it computes for long: its unfinished I/O starts again elsewhere
   kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address

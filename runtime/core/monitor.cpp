@@ -27,6 +27,7 @@ constexpr uint64_t kTick = 2'000'000;      // ns; what has run for a tick withou
 constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
+constexpr uint32_t kHogTicks = 3;          // looks at one that computes until its unfinished I/O is moved
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
 constexpr uint64_t kQuickTick = 150'000;           // after an ejection
 constexpr unsigned kQuickLooks = 6;                // so often: one sees whom the carrier runs next, another that it hasn't switched since
@@ -115,7 +116,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
       carrier_kick(c, Kick::kBlocked);
     }
   } else if (computes && io) {
-    carrier_kick(c, Kick::kReap);
+    // What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
+    carrier_kick(c, ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
   }
   if (c->queue.size() == 0) return;
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
@@ -161,6 +163,7 @@ bool look_around() noexcept {
     // Threads have waited in its queue for a tick at least: another carrier tries whether it can help, however little that was worth before.
     c->queued_ticks = c->queue.size() ? c->queued_ticks + 1 : 0;
     if (c->queued_ticks >= 2) carrier_want_help();
+    if (switches != c->seen_switches) c->hog_ticks = 0;
     if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
     c->seen_switches = switches;
   }

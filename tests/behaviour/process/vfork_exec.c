@@ -9,12 +9,14 @@ enum { kWorkers = 6, kRounds = 8 };
 
 static atomic_int g_stop;
 
+pid_t __vfork(void) __attribute__((returns_twice));
+
 __attribute__((noinline)) static pid_t start(const char* program, int code, volatile int* error) {
   char script[64];
   snprintf(script, sizeof script, "exit %d", code);
   char* argv[] = {(char*)"sh", (char*)"-c", script, NULL};
   char* envp[] = {NULL};
-  pid_t pid = vfork();
+  pid_t pid = code % 2 ? vfork() : __vfork();
   if (pid == 0) {
     *error = -1;
     execve(program, argv, envp);

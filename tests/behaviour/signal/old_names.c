@@ -11,6 +11,7 @@ handler bsd_signal(int, handler);
 handler sysv_signal(int, handler);
 handler __sysv_signal(int, handler);
 int __sigsuspend(const sigset_t*);
+int __sigaction(int, const struct sigaction*, struct sigaction*);
 int __sigpause(int, int);
 int __xpg_sigpause(int);
 
@@ -28,7 +29,7 @@ static void* other(void* arg) {
 
 static handler installed(int signal) {
   struct sigaction a;
-  CHECK_OK(sigaction(signal, NULL, &a));
+  CHECK_OK(__sigaction(signal, NULL, &a));
   return a.sa_handler;
 }
 
