@@ -171,7 +171,9 @@ int main(int argc, char** argv) {
   MUST(mkdir(folder, 0700) == 0);
   for (int i = 0; i < kRows; ++i) {
     void* f = dlsym(RTLD_DEFAULT, rows[i].name);
-    *(void**)&rows[i].function = f ? f : dlvsym(RTLD_DEFAULT, rows[i].name, "GLIBC_2.2.5");  // not for new programs
+    const char* versions[] = {"GLIBC_2.2.5", "GLIBC_2.4"};  // of those that aren't for new programs
+    for (int v = 0; v < 2 && !f; ++v) f = dlvsym(RTLD_DEFAULT, rows[i].name, versions[v]);
+    *(void**)&rows[i].function = f;
   }
   records = mmap(NULL, sizeof(Record) * (size_t)calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
