@@ -120,7 +120,7 @@ class Runner:
         events = stem + ".events"
         if os.path.exists(events):
             os.unlink(events)
-        env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+        env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("PYTHON")}
         if mode == "shim":
             env["LD_PRELOAD"] = self.lib
         argv = [kPython, os.path.join(kStock, "run_module.py"), events, module]
