@@ -1,8 +1,8 @@
 """Runs modules of CPython's test suite natively and under the shim, and keeps what happened. Used by scripts/stock_tests.
 
-Kept in build/stock-cache: MODULE.json, the native result; LIB/MODULE.json, the result under the build of libvtshim.so whose
-digest begins with LIB, and what native runs again said of the tests that differed. Each build is copied there first, so that
-a rebuild during a run changes nothing. Logs are in build/stock-logs.
+Kept in build/stock-cache: MODULE.json, the native result; KEY/MODULE.json, the result under one build of libvtshim.so with one
+set of VTSHIM_ variables (KEY is their digest), and what native runs again said of the tests that differed. Each build is
+copied there first, so that a rebuild during a run changes nothing. Logs are in build/stock-logs, in the same way.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ def read_lines(name, columns):
 
 
 def read_modules():
-    """Reads tests/stock/modules.txt: a module a line, then "ci" when it belongs to the CI subset, "network" when its tests want
-    regrtest's resource of that name (they talk to this machine only). Returns {module: words after it}."""
+    """Reads tests/stock/modules.txt: a module a line, then "ci" when it belongs to the CI subset, and the names of regrtest's
+    resources that it may use. Returns {module: words after it}."""
     with open(os.path.join(kStock, "modules.txt")) as f:
         lines = [line.split("#")[0].split() for line in f]
     return {words[0]: words[1:] for words in lines if words}
@@ -84,13 +84,14 @@ def process_outcome(outcomes, ended, code, timed_out):
 
 class Runner:
     def __init__(self, lib, build, limit):
+        settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("VTSHIM_"))
         with open(lib, "rb") as f:
-            self.build_id = hashlib.sha256(f.read()).hexdigest()[:12]
+            self.key = hashlib.sha256(f.read() + "\n".join(settings).encode()).hexdigest()[:12]
         self.logs = os.path.join(build, "stock-logs")
         self.cache = os.path.join(build, "stock-cache")
-        self.lib = os.path.join(self.cache, self.build_id, "libvtshim.so")
-        for folder in (self.logs, os.path.dirname(self.lib)):
-            os.makedirs(folder, exist_ok=True)
+        for folder in (self.logs, self.cache):
+            os.makedirs(os.path.join(folder, self.key), exist_ok=True)
+        self.lib = os.path.join(self.cache, self.key, "libvtshim.so")
         if not os.path.exists(self.lib):
             shutil.copyfile(lib, self.lib + ".new")
             os.rename(self.lib + ".new", self.lib)
@@ -116,7 +117,7 @@ class Runner:
 
     def run(self, module, mode, limit, match=None):
         """Runs a module (or one test of it). Returns {"outcomes": {test id: word}, "seconds": S, "log": path}."""
-        stem = os.path.join(self.logs, f"{module}.{mode}" + (".again" if match else ""))
+        stem = os.path.join(self.logs, self.key if mode == "shim" else "", module + (".again" if match else ""))
         events = stem + ".events"
         if os.path.exists(events):
             os.unlink(events)
@@ -124,7 +125,8 @@ class Runner:
         if mode == "shim":
             env["LD_PRELOAD"] = self.lib
         argv = [kPython, os.path.join(kStock, "run_module.py"), events, module]
-        argv += ["--use", "network"] if "network" in self.modules.get(module, ()) else []
+        for resource in set(self.modules.get(module, ())) - {"ci"}:
+            argv += ["--use", resource]
         argv += ["--match", match] if match else []
         for test in self.ignored:
             argv += ["--ignore", test] if test.startswith(f"test.{module}.") else []
@@ -153,7 +155,7 @@ class Runner:
             pass
 
     def kept_path(self, module, mode):
-        return os.path.join(self.cache, self.build_id if mode == "shim" else "", module + ".json")
+        return os.path.join(self.cache, self.key if mode == "shim" else "", module + ".json")
 
     def kept(self, module, mode):
         """The kept result of a module, or None."""
