@@ -134,8 +134,12 @@ bool thread_is_async() noexcept;
 bool thread_wants_cancel() noexcept;
 int thread_set_name(pthread_t thread, const char* name) noexcept;
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
+/// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;
-/// The calling virtual thread's mask; as pthread_sigmask(3). First form (DESIGN rule 17).
+int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
+/// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe
+uint64_t thread_pending_signals() noexcept;
+/// The calling virtual thread's mask; as pthread_sigmask(3). Runs the handlers of what it unblocks.
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
 /// sigaction(2). @signal safe
 int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;

@@ -1,6 +1,5 @@
 // Signals: sigaction(2), signal(2), sigprocmask(2), sigaltstack(2), pthread_kill(3), sigsuspend(2), sigwait(3) and siglongjmp(3).
-// Main is a virtual thread whose OS thread takes the process's signals; the other virtual threads' masks are numbers of ours
-// (DESIGN.md rule 17).
+// Main is a virtual thread whose OS thread takes the process's signals; the others' masks and pending signals are ours (DESIGN.md rule 17).
 #include <setjmp.h>
 
 #include "shim/real.h"
@@ -67,6 +66,23 @@ VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
   if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
   return -vt::thread_kill(thread, signal);
 }
+VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_sigqueue)(thread, signal, value);
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value = value;
+  return -vt::thread_queue(thread, signal, &info);
+}
+VT_EXPORT int sigpending(sigset_t* set) {
+  int r = VT_REAL(sigpending)(set);
+  uint64_t mine = r == 0 ? vt::thread_pending_signals() : 0;
+  for (int s = 1; mine; ++s, mine >>= 1)
+    if (mine & 1) sigaddset(set, s);
+  return r;
+}
 VT_EXPORT int raise(int signal) {
   if (!vt::has_virtual_signals()) return VT_REAL(raise)(signal);
   return (int)errno_result(vt::thread_kill(pthread_self(), signal));
@@ -109,6 +125,13 @@ VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
 
 VT_EXPORT void siglongjmp(sigjmp_buf env, int value) {
   vt::signal_longjmp(env, value);
+  if (vt::has_virtual_signals() && env->__mask_was_saved) {
+    // What was saved is the mask of the OS thread that it ran on then; its own has been restored by signal_longjmp().
+    jmp_buf copy;
+    memcpy(copy, env, sizeof copy);
+    copy->__mask_was_saved = 0;
+    VT_REAL(siglongjmp)(copy, value);
+  }
   VT_REAL(siglongjmp)(env, value);
   __builtin_unreachable();
 }

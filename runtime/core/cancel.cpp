@@ -8,13 +8,14 @@
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/wait_table.h"
 
 namespace vt {
 namespace {
 
 /// In the wait table: the node is found by the key that v published, under its bucket's lock, so that it is there as long as we look.
-bool end_table_wait(VThread* v) noexcept {
+bool end_table_wait(VThread* v, bool for_signal) noexcept {
   for (;;) {
     const void* key = v->wait_key.load(std::memory_order_seq_cst);
     if (!key) return false;
@@ -23,7 +24,7 @@ bool end_table_wait(VThread* v) noexcept {
       Bucket& b = bucket_of(key);
       LockGuard guard(b.lock);
       n = b.of(v);
-      if (n && n->cancellable) b.remove(n, WaitResult::kInterrupted);
+      if (n && (for_signal ? !n->keeps_place : n->cancellable)) b.remove(n, WaitResult::kInterrupted);
       else n = nullptr;
     }
     if (n) {
@@ -34,13 +35,8 @@ bool end_table_wait(VThread* v) noexcept {
   }
 }
 
-}  // namespace
-
-void cancel_thread(VThread* v) noexcept {
-  if (v->cancel_disabled.load(std::memory_order_relaxed) || end_table_wait(v)) return;
-  Carrier* where = v->carrier;
-  if (where && where->is_blocking) return carrier_kick(where, Kick::kEndCall);
-  // In a ring: its carrier is asked. If v runs meanwhile it looks itself before its next wait, wherever that is.
+/// In a ring: its carrier is asked. If v runs meanwhile it looks itself before its next wait, wherever that is.
+void ask_home(VThread* v) noexcept {
   Carrier* home = v->home;
   if (!home || v->request_queued.exchange(true, std::memory_order_seq_cst)) return;
   {
@@ -49,6 +45,22 @@ void cancel_thread(VThread* v) noexcept {
     __atomic_store_n(&home->requests, v, __ATOMIC_SEQ_CST);  // pairs with the idle protocol
   }
   carrier_wake(home);
+}
+
+}  // namespace
+
+bool cancel_end_wait(VThread* v) noexcept {
+  if (end_table_wait(v, true)) return true;
+  if (!v->io_wait.load(std::memory_order_seq_cst)) return false;
+  ask_home(v);
+  return true;
+}
+
+void cancel_thread(VThread* v) noexcept {
+  if (v->cancel_disabled.load(std::memory_order_relaxed) || end_table_wait(v, false)) return;
+  Carrier* where = v->carrier;
+  if (where && where->is_blocking) return carrier_kick(where, Kick::kEndCall);
+  ask_home(v);
 }
 
 void cancel_attend(Carrier* c) noexcept {
@@ -61,11 +73,12 @@ void cancel_attend(Carrier* c) noexcept {
       __atomic_store_n(&c->requests, v->next_request, __ATOMIC_RELAXED);
     }
     v->request_queued.store(false, std::memory_order_seq_cst);
-    if (!cancel_wanted(v)) continue;
+    if (!cancel_wanted(v) && !signals_wanted(v)) continue;
     // Set and cleared on this OS thread while v's home is this carrier; a wait elsewhere was begun after home had changed.
     IoWait* w = v->io_wait.load(std::memory_order_acquire);
     if (v->home != c) {  // it has moved, or is another thread by now, of whom somebody found the request queued already
-      cancel_thread(v);
+      if (signals_wanted(v)) cancel_end_wait(v);
+      else cancel_thread(v);
     } else if (w && w->home == c) {
       w->interrupted = true;
       if (!w->cancelled) w->cancel_rest();

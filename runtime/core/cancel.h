@@ -13,6 +13,8 @@ inline bool cancel_wanted(const VThread* v) noexcept {
 }
 /// Ends v's wait, if it is in one that cancellation ends. The request is noted in v already. @thread any in user context
 void cancel_thread(VThread* v) noexcept;
+/// Ends v's wait, whatever it is, so that it looks at its signals. False: it is in none. @thread any in user context
+bool cancel_end_wait(VThread* v) noexcept;
 /// Ends the waits in c's ring of those that were asked to. @thread c's OS thread
 void cancel_attend(Carrier* c) noexcept;
 

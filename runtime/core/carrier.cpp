@@ -284,10 +284,6 @@ void carrier_want_help() noexcept {
 
 // ---------------------------------------------------------------- the kick
 
-namespace {
-int kick_signal = 0;
-
-/// A call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
 void end_call(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
   auto* next = (const unsigned char*)registers[REG_RIP];
@@ -295,6 +291,9 @@ void end_call(ucontext_t* uc) noexcept {
   registers[REG_RAX] = -EINTR;
   registers[REG_RIP] += 2;
 }
+
+namespace {
+int kick_signal = 0;
 
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kSignalsComeLate = true;  // TSan keeps a signal for the fiber that it interrupted, which may be elsewhere by then

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <ucontext.h>
 #include <stdint.h>
 
 #include <atomic>
@@ -148,6 +149,8 @@ enum class Kick : uint8_t {
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;
+/// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
+void end_call(ucontext_t* uc) noexcept;
 /// Those signals, as a mask in the kernel's form: nobody may block them on an OS thread of ours.
 uint64_t runtime_signals() noexcept;
 /// One of the real-time signals that the runtime keeps for itself.

@@ -13,6 +13,7 @@
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/scheduler.h"
+#include "core/thread_signals.h"
 #include "sys/raw.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
@@ -48,18 +49,44 @@ bool is_bound_call(long number) noexcept {
          number == SYS_execve || number == SYS_execveat;
 }
 
+constexpr uint64_t kForSignals = 1;  // in the carrier's address
+
+/// A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
+bool on_signal_stack(const ucontext_t* uc) noexcept {
+  uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+  return sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
+}
+
+/// Elsewhere, most likely. What the return from the handler restores must be this OS thread's.
+void return_here(ucontext_t* uc) noexcept {
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &uc->uc_sigmask, sizeof(uint64_t));
+  sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
+}
+
+/// The program's handlers run here, on what they interrupted. The system call that was interrupted is restarted by the kernel, or ended, as
+/// this handler's SA_RESTART says: ended for a handler of the program's without.
+void run_signals(Carrier* c, ucontext_t* uc) noexcept {
+  if (sys::raw(SYS_gettid) != c->os_tid) return;
+  VThread* v = c->running;
+  if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
+  if (v->depth) return v->defer_once(Self::kSignals);
+  if (!signals_wanted(v)) return;
+  if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
+  return_here(uc);
+}
+
 void on_eject(int, siginfo_t* info, void* context) noexcept {
-  auto* c = static_cast<Carrier*>(info->si_value.sival_ptr);
-  if (!c || info->si_code != SI_QUEUE) return;
+  if (info->si_code != SI_QUEUE) return;
+  auto word = (uint64_t)info->si_value.sival_ptr;
+  auto* c = (Carrier*)(word & ~kForSignals);
+  if (!c) return;
+  if (word & kForSignals) return run_signals(c, static_cast<ucontext_t*>(context));
   VThread* wanted = c->eject.load(std::memory_order_acquire);  // pairs with the monitor's release [eject]
   if (!wanted) return;
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   auto* uc = static_cast<ucontext_t*>(context);
-  // A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
-  uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
-  bool on_signal_stack = sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
-  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack) {
+  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;
@@ -70,19 +97,21 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
     c->eject.store(nullptr, std::memory_order_release);
     eject(v, to);
   }
-  // Elsewhere, most likely. What the return from this handler restores must be this OS thread's.
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &uc->uc_sigmask, sizeof(uint64_t));
-  sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
+  return_here(uc);
 }
 
-bool send(Carrier* c, VThread* v) noexcept {
-  c->eject.store(v, std::memory_order_release);  // [eject]
+bool send_signal(Carrier* c, uint64_t kind) noexcept {
   siginfo_t info{};
   info.si_signo = signal_number;
   info.si_code = SI_QUEUE;
   info.si_pid = getpid();
-  info.si_value.sival_ptr = c;
-  if (sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0) return true;
+  info.si_value.sival_ptr = (char*)c + kind;
+  return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0;
+}
+
+bool send(Carrier* c, VThread* v) noexcept {
+  c->eject.store(v, std::memory_order_release);  // [eject]
+  if (send_signal(c, 0)) return true;
   c->eject.store(nullptr, std::memory_order_relaxed);
   return false;
 }
@@ -132,6 +161,10 @@ void eject_install() noexcept {
   // No mask and NODEFER: the OS thread that is left in the handler keeps its mask. Not on the signal stack: see kStackNeeded.
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
   libc_calls.sigaction(signal_number, &action, nullptr);
+}
+
+void eject_for_signals(Carrier* c) noexcept {
+  if (signal_number > 0) send_signal(c, kForSignals);
 }
 
 bool eject_note_call(Carrier* c) noexcept {

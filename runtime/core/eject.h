@@ -21,6 +21,8 @@ void eject_restart_call(Carrier* c, void* context) noexcept;
 /// `v` waits in the kernel on `c`: to a blocking thread with it. `v` computes there: to `to`'s queue. Does nothing where it can't be
 /// done (pinned, a stack too small for the handler, a call that belongs to its OS thread). True if the signal was sent. @thread monitor
 bool eject_blocked(Carrier* c, VThread* v) noexcept;
+/// Interrupts whoever runs on c, so that it looks at its signals. @thread any
+void eject_for_signals(Carrier* c) noexcept;
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept;
 
 }  // namespace vt

@@ -3,6 +3,7 @@
 #include "core/cancel.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "core/thread_signals.h"
 
 namespace vt {
 namespace {
@@ -74,7 +75,7 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
   if (!pending) return;
   has_deadline = deadline != sys::kForever;
   owner->io_wait.store(this, std::memory_order_seq_cst);  // before the look below; pairs with cancel_thread()
-  if (cancel_wanted(owner)) interrupted = true, cancel_rest();
+  if (cancel_wanted(owner) || signals_wanted(owner)) interrupted = true, cancel_rest();
   MainThread* m = owner->is_main ? static_cast<MainThread*>(owner) : nullptr;
   if (m) {
     m->interrupt = always || deadline != sys::kForever ? Interrupt::kAlways : Interrupt::kUnlessRestart;
@@ -94,6 +95,9 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
     TimerHeap::disarm(&timer);
     if (timed_out) unmail(this);
   }
+  if (__builtin_expect(!interrupted || m || cancel_wanted(owner), 1)) return;
+  if (owner->signals_pending.load(std::memory_order_relaxed) & owner->signals_awaited.load(std::memory_order_relaxed)) return;
+  interrupted = signals_end_wait(owner, always || has_deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart);
 }
 
 void cancel_mailed(Carrier* c) noexcept {

@@ -29,7 +29,7 @@ struct IoWait {
   bool timed_out = false;
   bool has_deadline = false;
   bool go_native = false;    // main's: the call shall be made by libc (kGoNative, api.h)
-  bool interrupted = false;  // main's: by a handler
+  bool interrupted = false;  // the call ends: a handler ran, or the thread was cancelled
   Timer timer;
   IoWait* next_mail = nullptr;  // under home->mail_lock
   bool mailed = false;
@@ -41,8 +41,8 @@ struct IoWait {
   io_uring_sqe* submit(uint32_t index) noexcept;
   /// io_uring's prep functions clear user_data; after them:
   void track(io_uring_sqe* sqe, uint32_t index) noexcept;
-  /// Parks until nothing is pending. `deadline`: ns, CLOCK_MONOTONIC. A signal handler on main ends it, if there is a deadline or
-  /// `always`, or if it was installed without SA_RESTART. @parks
+  /// Parks until nothing is pending. `deadline`: ns, CLOCK_MONOTONIC. A signal handler ends it, if there is a deadline or
+  /// `always`, or if it was installed without SA_RESTART; after another one what was cancelled is to be submitted anew. @parks
   void finish(ParkReason reason, uint64_t deadline, bool always = false) noexcept;
   /// @thread scheduler of `home`
   void cancel_rest() noexcept;

@@ -17,6 +17,7 @@
 #include "core/scheduler.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/tsd.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
@@ -119,10 +120,14 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool jump = false;
+  bool jump = false, signals = false;
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump) {
       jump = true;
+      continue;
+    }
+    if (what == Self::kSignals) {
+      signals = true;
       continue;
     }
     RuntimeSection section;
@@ -130,6 +135,7 @@ void run_deferred(Self* s) noexcept {
     if (what != Self::kAttention) sem_hand_over(what, here);
     else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
   }
+  if (signals) signals_deliver(static_cast<VThread*>(s), nullptr);
   if (!jump) return;
   MainThread* m = main_thread();
   void* env = m->jump_env;

@@ -14,6 +14,7 @@
 #include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/thread_signals.h"
 #include "sys/clock.h"
 
 namespace vt {
@@ -181,6 +182,7 @@ void* run(void*) noexcept {
     }
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     monitor_clock.store(sys::now(), std::memory_order_relaxed);
+    signals_notify_all();
     quiet = look_around() ? quiet + 1 : 0;
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);

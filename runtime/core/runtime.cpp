@@ -20,6 +20,7 @@
 #include "core/scheduler.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
 
@@ -73,7 +74,7 @@ void after_fork_in_child() noexcept {
   if (is_main(v)) {
     vt_self = nullptr;
   } else if (v) {
-    uint64_t mask = v->signal_mask;
+    uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
     vt_self = nullptr;  // a platform thread from now on
     v->forked = true;
     thread_area_adopt(v->tp);
@@ -85,6 +86,7 @@ void after_fork_in_child() noexcept {
   }
   main_after_fork();
   signals_after_fork();
+  thread_signals_after_fork();
   wait_table_after_fork();
   carriers_after_fork();
   monitor_after_fork();

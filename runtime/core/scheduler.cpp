@@ -9,6 +9,7 @@
 #include "core/pin.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 
@@ -129,6 +130,7 @@ void leave(VThread* v, Commit commit) noexcept {
     __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   sys::FiberSwitch to(next ? &next->fiber : &c->loop_fiber, commit == Commit::kExit ? nullptr : &v->fiber);
   arrive(sys::jump_fcontext(next ? next->context : c->loop_context, c));
+  if (__builtin_expect(signals_wanted(v), 0)) v->defer_once(Self::kSignals);  // its section's end runs them
 }
 
 }  // namespace

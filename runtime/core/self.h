@@ -26,6 +26,8 @@ struct Self {
   /// What may stand among them beside semaphores: a handler ran on main's OS thread; main has a siglongjmp to make.
   static inline void* const kAttention = (void*)2;
   static inline void* const kJump = (void*)1;
+  /// A virtual thread has signals of its own pending.
+  static inline void* const kSignals = (void*)3;
   /// The last one, null if there is none. A handler may push meanwhile: the entry is read before the count is let go.
   void* pop_deferred() noexcept {
     while (uint8_t n = __atomic_load_n(&deferred_count, __ATOMIC_RELAXED)) {
@@ -34,6 +36,11 @@ struct Self {
     }
     return nullptr;
   }
+  void defer_once(void* what) noexcept {
+    if (deferred_count == kMaxDeferred || has_deferred(what)) return;
+    deferred[deferred_count] = what;
+    deferred_count = (uint8_t)(deferred_count + 1);
+  }
   bool has_deferred(void* what) const noexcept {
     for (int i = 0; i < deferred_count; ++i)
       if (deferred[i] == what) return true;
@@ -41,7 +48,9 @@ struct Self {
   }
 };
 
-struct PlatformThread : Self {};
+struct PlatformThread : Self {
+  VThread* over = nullptr;  // the virtual thread whose instruction raised the signal that is being handled
+};
 
 extern "C" {
 extern __thread Self* vt_self __attribute__((tls_model("initial-exec"), visibility("hidden")));

@@ -12,7 +12,9 @@
 #include "core/main_thread.h"
 #include "core/os_thread.h"
 #include "core/registry.h"
+#include "core/eject.h"
 #include "core/scheduler.h"
+#include "core/thread_signals.h"
 #include "sys/fs_base.h"
 
 namespace vt {
@@ -97,13 +99,22 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   Carrier* c = m ? carrier_at(0) : nullptr;
   bool raised_here = synchronous_signals() >> (signal - 1) & 1;
   if (!c || sys::raw(SYS_gettid) != c->os_tid || (raised_here && c->running)) {
-    if (Handler handler = actions[signal].handler.load(std::memory_order_relaxed)) handler(signal, info, context);
+    Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
+    if (!handler) return;
+    VThread* v = raised_here ? current() : nullptr;
+    if (v && !v->is_main && v->depth == 0) signals_raised(v, handler, signal, info, context);
+    else handler(signal, info, context);
     return;
   }
   char* mounted = sys::thread_pointer();
   if (mounted != m->tp) mount_area(m->tp);
-  run_handler(c, m, c->running, signal, info, context);
+  VThread* over = c->running;
+  run_handler(c, m, over, signal, info, context);
   if (mounted != m->tp) mount_area(mounted);
+  if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned
+    uint64_t one = 1ull << (eject_signal() - 1);
+    if (eject_signal() > 0) sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one), eject_for_signals(c);
+  }
 }
 
 }  // namespace
@@ -168,6 +179,13 @@ void signals_take_over() noexcept {
 }
 
 bool signals_longjmp(void* env, int value) noexcept {
+  if (VThread* v = vt_platform.over ? vt_platform.over : current(); v && !v->is_main) {
+    // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
+    uint64_t sp = ((uint64_t*)env)[6], guard;
+    asm("movq %%fs:0x30, %0" : "=r"(guard));
+    signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
+    return false;
+  }
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || sys::thread_pointer() != m->tp) return false;
   Carrier* c = carrier_at(0);

@@ -20,6 +20,7 @@
 #include "core/scheduler.h"
 #include "core/affinity.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/tsd.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
@@ -36,7 +37,6 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
 constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 constexpr int kNative = 1, kPinned = 2;
@@ -94,6 +94,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
   thread_area_run_tls_destructors();
@@ -152,7 +153,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
 
 /// The mask that a new thread inherits.
 uint64_t inherited_mask() noexcept {
-  if (VThread* v = current(); v && !v->is_main) return v->signal_mask;
+  if (VThread* v = current(); v && !v->is_main) return v->signal_mask.load(std::memory_order_relaxed);
   uint64_t mask = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   return mask;
@@ -170,9 +171,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->stack_is_users = w.stack != nullptr;
   v->used_stack_size = w.stack_size;
   v->used_stack = w.stack ? (char*)w.stack : v->stack_top - w.stack_size;
-  v->signal_mask = w.has_mask ? w.mask : inherited_mask();
-  v->alternate_stack = {};
-  v->alternate_stack.ss_flags = SS_DISABLE;
+  signals_begin(v, w.has_mask ? w.mask : inherited_mask());
   v->cancel_requested.store(false, std::memory_order_relaxed);
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
@@ -284,15 +283,16 @@ int thread_join(pthread_t thread, void** result, clockid_t clock, const timespec
     v->joining = true;
     if (!v->done) b.push_back(&node, &v->done);
   }
-  if (node.key.load(std::memory_order_relaxed)) {
+  while (node.key.load(std::memory_order_relaxed)) {
     WaitResult r = wait_on(node, clock, deadline);
-    if (r != WaitResult::kWoken) {
-      LockGuard guard(b.lock);
-      if (!v->done) {
-        v->joining = false;
-        return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
-      }
+    if (r == WaitResult::kWoken) break;
+    LockGuard guard(b.lock);
+    if (v->done) break;
+    if (r != WaitResult::kAgain) {
+      v->joining = false;
+      return r == WaitResult::kTimedOut ? -ETIMEDOUT : -EINTR;
     }
+    b.push_back(&node, &v->done);
   }
   if (result) *result = v->result;
   release(v);
@@ -378,72 +378,10 @@ pid_t thread_id() noexcept {
   return v ? thread_area_tid(v->tp) : (pid_t)sys::raw(SYS_gettid);
 }
 
-// ---------------------------------------------------------------- signals, first form (DESIGN.md rule 17)
-
-int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
-  VThread* v = current();
-  if (v->is_main) {  // its OS thread's own
-    uint64_t bits = 0, old_bits = 0;
-    if (set) memcpy(&bits, set, sizeof bits);
-    if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
-    if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &old_bits, sizeof bits); r < 0) return (int)r;
-    if (old) {
-      memset(old, 0, sizeof *old);
-      memcpy(old, &old_bits, sizeof old_bits);
-    }
-    return 0;
-  }
-  uint64_t before = v->signal_mask;
-  if (set) {
-    uint64_t bits;
-    memcpy(&bits, set, sizeof bits);
-    switch (how) {
-      case SIG_BLOCK: v->signal_mask |= bits; break;
-      case SIG_UNBLOCK: v->signal_mask &= ~bits; break;
-      case SIG_SETMASK: v->signal_mask = bits; break;
-      default: return -EINVAL;
-    }
-    v->signal_mask &= ~kUnmaskable;
-  }
-  if (old) {
-    memset(old, 0, sizeof *old);
-    memcpy(old, &before, sizeof before);
-  }
-  return 0;
-}
-
-int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
-  VThread* v = current();
-  stack_t before = v->alternate_stack;
-  if (stack) {
-    if (stack->ss_flags & ~(SS_DISABLE | SS_ONSTACK)) return -EINVAL;
-    if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ) return -ENOMEM;
-    // Remembered for the program; handlers with SA_ONSTACK run on the carrier's own alternate stack.
-    v->alternate_stack = *stack;
-    if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};
-  }
-  if (old) *old = before;
-  return 0;
-}
-
-int thread_kill(pthread_t thread, int signal) noexcept {
-  if (signal < 0 || signal > 64) return -EINVAL;
-  auto* v = vthread_of((char*)thread);
-  if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
-  if (v != current()) return (int)sys::raw(SYS_kill, getpid(), signal);  // first form: whoever takes process-directed signals
-  if (v->signal_mask & 1ull << (signal - 1)) return (int)sys::raw(SYS_kill, getpid(), signal);
-  // Our own: unblocked on this OS thread just for the delivery. The handler may park, but it won't move.
-  ++v->pins;
-  uint64_t bit = 1ull << (signal - 1), saved = 0;
-  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, &saved, sizeof bit);
-  long r = sys::raw(SYS_tgkill, getpid(), v->carrier->os_tid, signal);
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
-  --v->pins;
-  return (int)r;
-}
+// ---------------------------------------------------------------- what children inherit
 
 void mask_expose(sigset_t* saved) noexcept {
-  uint64_t old = 0, mask = current()->signal_mask;
+  uint64_t old = 0, mask = current()->signal_mask.load(std::memory_order_relaxed);
   ++current()->pins;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);
   memcpy(saved, &old, sizeof old);

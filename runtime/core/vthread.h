@@ -85,7 +85,11 @@ struct VThread : Self {
   size_t guard_size = 0;
   char* used_stack = nullptr;  // as pthread_getattr_np tells
   size_t used_stack_size = 0;
-  uint64_t signal_mask = 0;
+  std::atomic<uint64_t> signal_mask{0};      // its own to write; core/thread_signals.h
+  std::atomic<uint64_t> signals_pending{0};
+  std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
+  struct PendingSignal* signal_queue = nullptr;
+  struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
   stack_t alternate_stack = {};
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};

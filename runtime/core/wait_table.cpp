@@ -4,6 +4,7 @@
 
 #include "core/cancel.h"
 #include "core/scheduler.h"
+#include "core/thread_signals.h"
 #include "sys/futex.h"
 
 namespace vt {
@@ -95,9 +96,12 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
   }
   note_wait(v, n, deadline ? n.timer.deadline : sys::kForever);
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
-  else if (!(n.cancellable && cancel_wanted(v) && take_out(&n, WaitResult::kInterrupted))) park(n.kind.load(std::memory_order_relaxed));
+  else if (!(((n.cancellable && cancel_wanted(v)) || (!n.keeps_place && signals_wanted(v))) && take_out(&n, WaitResult::kInterrupted)))
+    park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
-  return n.result.load(std::memory_order_relaxed);
+  WaitResult r = n.result.load(std::memory_order_relaxed);
+  if (__builtin_expect(r != WaitResult::kInterrupted || v->is_main || (n.cancellable && cancel_wanted(v)), 1)) return r;
+  return signals_end_wait(v, interrupt) ? r : WaitResult::kAgain;
 }
 
 void wake(WaitNode* n, Carrier* here) noexcept {

@@ -22,7 +22,9 @@
 
 namespace vt {
 
-enum class WaitResult : uint32_t { kQueued, kWoken, kTimedOut, kInterrupted };
+//   kInterrupted  the call ends: cancelled, or a handler ran that ends it
+//   kAgain        a handler ran that doesn't, and the node has lost its place: the wait begins anew
+enum class WaitResult : uint32_t { kQueued, kWoken, kTimedOut, kInterrupted, kAgain };
 
 struct WaitNode {
   WaitNode(Self* s, ParkReason what) noexcept : owner(s), parks(self_parks(s)), kind(what) {}
@@ -45,6 +47,7 @@ struct WaitNode {
   bool starved = false;
   bool granted = false;                            // what it waits for is its own already
   bool cancellable = false;                        // pthread_cancel(3) ends the wait: kInterrupted
+  bool keeps_place = false;                        // signals wait for its end
   Timer timer;
 };
 

@@ -477,8 +477,7 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
     }
   }
   main_call_begins(current());
-  do blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
-  while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
+  blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
   return (pid_t)r;
 }
 
@@ -487,8 +486,7 @@ int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usag
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
-    do blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
-    while (r == -EINTR && has_virtual_signals() && !thread_wants_cancel());
+    blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
   }
   if (r == 0 && info) *info = mine;
   return (int)r;

@@ -7,6 +7,7 @@
 #include "core/carrier.h"
 #include "core/main_thread.h"
 #include "core/signals.h"
+#include "core/thread_signals.h"
 #include "core/wait_table.h"
 #include "sys/clock.h"
 
@@ -14,6 +15,8 @@ namespace vt {
 namespace {
 
 using sys::raw;
+
+constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 uint64_t bits_of(const sigset_t* set) noexcept {
   uint64_t bits;
@@ -31,7 +34,12 @@ void signal_longjmp(void* env, int value) noexcept { signals_longjmp(env, value)
 
 bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   VThread* v = current();
-  if (!mask || !is_main(v)) return false;
+  if (!mask || !v) return false;
+  if (!v->is_main) {
+    uint64_t old = v->signal_mask.exchange(bits_of(mask) & ~kUnmaskable, std::memory_order_seq_cst);
+    memcpy(saved, &old, sizeof old);
+    return true;
+  }
   auto* m = static_cast<MainThread*>(v);
   main_call_begins(m);
   m->keeps_handlers = true;
@@ -42,7 +50,15 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
 }
 
 void masked_call_ends(const sigset_t* saved) noexcept {
-  static_cast<MainThread*>(current())->keeps_handlers = false;
+  VThread* v = current();
+  if (!v->is_main) {
+    uint64_t old;
+    memcpy(&old, saved, sizeof old);
+    v->signal_mask.store(old, std::memory_order_seq_cst);
+    if (signals_wanted(v)) signals_deliver(v, nullptr);
+    return;
+  }
+  static_cast<MainThread*>(v)->keeps_handlers = false;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
 }
 
@@ -50,7 +66,7 @@ int signal_suspend(const sigset_t* mask) noexcept {
   main_call_begins(current());
   sigset_t saved;
   bool masked = masked_call_begins(mask, &saved);
-  {
+  for (bool again = true; again;) {
     RuntimeSection section;
     WaitNode node(section.self_ptr(), ParkReason::kSignal);
     node.cancellable = true;
@@ -59,8 +75,7 @@ int signal_suspend(const sigset_t* mask) noexcept {
       LockGuard guard(b.lock);
       b.push_back(&node, &node);
     }
-    // Asynchronous signals don't reach the other virtual threads yet: they wait for ever.
-    wait_on(node, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways);
+    again = wait_on(node, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways) == WaitResult::kAgain;
   }
   if (masked) masked_call_ends(&saved);
   return -EINTR;
@@ -69,12 +84,15 @@ int signal_suspend(const sigset_t* mask) noexcept {
 int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept {
   if (timeout && (!sys::valid(*timeout) || timeout->tv_sec < 0)) return -EINVAL;
   main_call_begins(current());
+  VThread* v = current();
   uint64_t bits = bits_of(set) & ~runtime_signals();
+  if (!v->is_main) v->signals_awaited.store(bits, std::memory_order_seq_cst);
   uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
   timespec none{};
   siginfo_t found{};
   long fd = -1, r;
   for (int waited = 1;;) {
+    if ((r = signals_take(v, bits, &found))) break;
     r = raw(SYS_rt_sigtimedwait, &bits, &found, &none, sizeof bits);
     if (r != -EAGAIN && r != -EINTR) break;
     r = waited < 0 ? waited : -EAGAIN;
@@ -92,6 +110,7 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
     if (waited == -EAGAIN) waited = 0;
   }
   if (fd >= 0) raw(SYS_close, fd);
+  v->signals_awaited.store(0, std::memory_order_relaxed);
   if (found.si_code == SI_TKILL) found.si_code = SI_USER;  // as glibc
   if (r > 0 && info) *info = found;
   return (int)r;

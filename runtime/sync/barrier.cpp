@@ -33,6 +33,7 @@ int barrier_wait(pthread_barrier_t* barrier) noexcept {
   if (config.chaos) chaos_yield();
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kBarrier);
+  node.keeps_place = true;  // once it has arrived it may not touch the barrier again
   Bucket& b = bucket_of(barrier);
   {
     LockGuard guard(b.lock);

@@ -14,6 +14,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
   RuntimeSection section;
   WaitNode node(section.self_ptr(), ParkReason::kFutex);
   Bucket& b = bucket_of(word);
+again:
   {
     LockGuard guard(b.lock);
     // seq_cst: a waker stores the word, then takes this lock
@@ -23,6 +24,7 @@ int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const t
   switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: return -ETIMEDOUT;
     case WaitResult::kInterrupted: return -EINTR;
+    case WaitResult::kAgain: goto again;
     default: return 0;
   }
 }

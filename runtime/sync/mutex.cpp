@@ -60,7 +60,9 @@ __attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, con
       if (word(m).exchange(2, std::memory_order_acquire) == 0) return 0;
       b.push_back(&node, m);
     }
-    if (wait_on(node, clock, deadline) == WaitResult::kTimedOut) return -ETIMEDOUT;
+    WaitResult r = wait_on(node, clock, deadline);
+    if (r == WaitResult::kTimedOut) return -ETIMEDOUT;
+    if (r == WaitResult::kAgain) continue;
     if (node.granted) {
       word(m).load(std::memory_order_acquire);
       return 0;

@@ -92,6 +92,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
   WaitNode node(section.self_ptr(), ParkReason::kRwlock);
   node.tag = what;
   Bucket& b = bucket_of(l);
+again:
   {
     LockGuard guard(b.lock);
     // Second look, then the mark; an unlock between the two fails the mark's exchange.
@@ -103,7 +104,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
     }
     b.push_back(&node, l);
   }
-  if (wait_on(node, clock, deadline) == WaitResult::kTimedOut) {
+  if (WaitResult r = wait_on(node, clock, deadline); r != WaitResult::kWoken) {
     // We may have been the writer that readers waited behind.
     WaitNode* list;
     {
@@ -111,6 +112,7 @@ int wait(pthread_rwlock_t* l, uint32_t what, clockid_t clock, const timespec* de
       list = grant(l, b);
     }
     wake_list(list);
+    if (r == WaitResult::kAgain) goto again;
     return -ETIMEDOUT;
   }
   if (what == kWantsWrite) set_writer(l, own_tid());

@@ -63,6 +63,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
   WaitNode node(section.self_ptr(), ParkReason::kSem);
   node.cancellable = true;
   Bucket& b = bucket_of(s);
+again:
   {
     LockGuard guard(b.lock);
     data(s).fetch_add(kWaiter, std::memory_order_seq_cst);  // the mark
@@ -75,6 +76,7 @@ int sem_acquire(sem_t* s, clockid_t clock, const timespec* deadline) {
   switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -ETIMEDOUT;
     case WaitResult::kInterrupted: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -EINTR;
+    case WaitResult::kAgain: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); goto again;
     default: return 0;  // the poster took our unit and our mark off
   }
 }

@@ -1,6 +1,6 @@
-// signal(7), on the main thread while workers live: a handler without SA_RESTART ends each blocking call with EINTR; with SA_RESTART
+// signal(7), on the main thread while workers live (worker_eintr.c: on a worker): a handler without SA_RESTART ends each blocking call with EINTR; with SA_RESTART
 // reads, receives, accepts, waits for children and sem_wait go on, while polls and sleeps end all the same. The handler sees
-// main's own __thread variables and pthread_self.
+// the thread's own __thread variables and pthread_self.
 #include "../check.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@ enum call { kRead, kRecv, kRecvmsg, kAccept, kWaitpid, kSemWait, kFlock, kRestar
             kPoll = kRestartable, kPpoll, kSelect, kPselect, kEpoll, kNanosleep, kClockNanosleep, kSemTimedwait, kPause, kSigsuspend,
             kTimedRecv, kCalls };
 
-static pthread_t g_main;
+static pthread_t g_target;
 static __thread int t_mark;
 static atomic_int g_handled, g_calling, g_done;
 static int g_pipe[2], g_pair[2], g_timed[2], g_listener, g_epoll, g_lock[2], g_child_pipe[2];
@@ -27,7 +27,7 @@ static sem_t g_sem, g_never;
 static void on_signal(int signal) {
   CHECK_EQ(signal, SIGUSR1);
   CHECK_EQ(t_mark, 77);
-  CHECK(pthread_equal(pthread_self(), g_main));
+  CHECK(pthread_equal(pthread_self(), g_target));
   atomic_fetch_add(&g_handled, 1);
 }
 
@@ -88,7 +88,7 @@ static void satisfy(enum call what) {
   }
 }
 
-// Signals main until its call has ended; one that should be restarted is satisfied after ten of them.
+// Signals the thread until its call has ended; one that should be restarted is satisfied after ten of them.
 static void* signaller(void* restart) {
   sigset_t set;
   sigemptyset(&set);
@@ -99,7 +99,7 @@ static void* signaller(void* restart) {
     int satisfied = 0;
     for (int sent = 0; atomic_load(&g_done) <= what; ++sent) {
       int before = atomic_load(&g_handled);
-      CHECK_RC(pthread_kill(g_main, SIGUSR1), 0);
+      CHECK_RC(pthread_kill(g_target, SIGUSR1), 0);
       while (atomic_load(&g_handled) == before && atomic_load(&g_done) <= what) sched_yield();
       usleep(200);
       if (restart && what < kRestartable && sent == 10 && !satisfied) satisfy(what), satisfied = 1;
@@ -151,9 +151,9 @@ static void round_of_calls(int restart) {
   join_thread(thread);
 }
 
-int main(void) {
+static void* run_calls(void* arg) {
   t_mark = 77;
-  g_main = pthread_self();
+  g_target = pthread_self();
   CHECK_OK(pipe(g_pipe));
   CHECK_OK(pipe(g_child_pipe));
   CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, g_pair));
@@ -179,5 +179,14 @@ int main(void) {
   round_of_calls(1);
   for (int i = 0; i < 4; ++i) CHECK_OK(sem_post(&g_never));
   for (int i = 0; i < 4; ++i) join_thread(others[i]);
+  return arg;
+}
+
+int main(void) {
+#ifdef ON_WORKER
+  join_thread(start_thread(run_calls, NULL));
+#else
+  run_calls(NULL);
+#endif
   return 0;
 }

@@ -1,0 +1,385 @@
+#include "core/thread_signals.h"
+
+#include <errno.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "core/cancel.h"
+#include "core/carrier.h"
+#include "core/eject.h"
+#include "core/monitor.h"
+#include "core/registry.h"
+#include "core/scheduler.h"
+#include "core/signals.h"
+#include "core/unit_pool.h"
+#include "sys/raw.h"
+
+namespace vt {
+
+/// What came with a pending signal.
+struct PendingSignal {
+  siginfo_t info;
+  PendingSignal* next;
+};
+
+/// A handler that runs; on the stack that it interrupted, or on the OS thread's signal stack.
+struct SignalFrame {
+  uint64_t mask;  // before it
+  SignalFrame* below;
+  bool by_kernel = false;
+  char* stack_low = nullptr;  // by_kernel: the signal stack's, if it is on one
+  uint64_t os_mask = 0;
+
+  bool is_left_by(char* target) const noexcept { return target > (char*)this || target < stack_low; }
+};
+
+namespace {
+
+constexpr uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
+constexpr uint64_t kIgnoredByDefault = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
+constexpr uint64_t kUnmaskable = bit(SIGKILL) | bit(SIGSTOP);
+
+SpinLock queue_lock{Rank::kLeaf};
+PendingSignal nodes[1024];  // as RLIMIT_SIGPENDING: beyond them a real-time signal isn't taken
+unsigned nodes_used = 0;
+PendingSignal* free_nodes = nullptr;
+std::atomic<bool> all_wanted{false};
+
+siginfo_t plain_info(int signal) noexcept {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_TKILL;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  return info;
+}
+
+/// Standard signals are pending once, real-time ones as often as they were sent. False: no room.
+bool queue(VThread* v, int signal, const siginfo_t& info) noexcept {
+  LockGuard guard(queue_lock);
+  if (signal < __SIGRTMIN && (v->signals_pending.load(std::memory_order_relaxed) & bit(signal))) return true;
+  PendingSignal* n = free_nodes;
+  if (n) free_nodes = n->next;
+  else if (nodes_used < sizeof nodes / sizeof *nodes) n = &nodes[nodes_used++];
+  if (!n && signal >= __SIGRTMIN) return false;
+  if (n) {
+    n->info = info;
+    n->next = nullptr;
+    PendingSignal** end = &v->signal_queue;
+    while (*end) end = &(*end)->next;
+    *end = n;
+  }
+  v->signals_pending.fetch_or(bit(signal), std::memory_order_seq_cst);
+  return true;
+}
+
+/// False: somebody else has taken it (a handler on top of us).
+bool unqueue(VThread* v, int signal, siginfo_t* info) noexcept {
+  RuntimeSection section;
+  LockGuard guard(queue_lock);
+  if (!(v->signals_pending.load(std::memory_order_relaxed) & bit(signal))) return false;
+  *info = plain_info(signal);  // sent by a handler, or without a node
+  bool found = false, more = false;
+  for (PendingSignal** p = &v->signal_queue; *p;) {
+    PendingSignal* n = *p;
+    if (n->info.si_signo != signal) {
+      p = &n->next;
+    } else if (!found) {
+      found = true;
+      *info = n->info;
+      *p = n->next;
+      n->next = free_nodes;
+      free_nodes = n;
+    } else {
+      more = true;
+      break;
+    }
+  }
+  if (!more) v->signals_pending.fetch_and(~bit(signal), std::memory_order_relaxed);
+  return true;
+}
+
+/// The kernel does what the default is, on the process.
+void act_by_default(int signal) noexcept {
+  if (bit(signal) & kIgnoredByDefault) return;
+  RuntimeSection section;
+  uint64_t one = bit(signal), saved = 0;
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, &saved, sizeof one);
+  sys::raw(SYS_tgkill, getpid(), sys::raw(SYS_gettid), signal);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
+}
+
+struct Call {
+  struct sigaction* action;
+  int signal;
+  siginfo_t* info;
+  void* context;
+};
+extern "C" __attribute__((visibility("hidden"))) void vt_call_handler(Call* call) {
+  call->action->sa_sigaction(call->signal, call->info, call->context);
+}
+/// vt_call_handler(call) on another stack.
+extern "C" void vt_call_handler_on(char* top, Call* call);
+asm(R"(
+    .text
+    .hidden vt_call_handler_on
+    .type vt_call_handler_on, @function
+vt_call_handler_on:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register %rbp
+    movq %rdi, %rsp
+    andq $-16, %rsp
+    movq %rsi, %rdi
+    call vt_call_handler
+    movq %rbp, %rsp
+    popq %rbp
+    .cfi_def_cfa %rsp, 8
+    ret
+    .cfi_endproc
+    .size vt_call_handler_on, .-vt_call_handler_on
+)");
+
+bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
+
+__attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) noexcept {
+  struct sigaction action {};
+  if (signals_action(signal, nullptr, &action) < 0 || action.sa_handler == SIG_IGN) return 0;
+  if (action.sa_handler == SIG_DFL) return act_by_default(signal), (uint8_t)0;
+  if (action.sa_flags & SA_RESETHAND) {
+    struct sigaction reset {};
+    signals_action(signal, &reset, nullptr);
+  }
+  uint64_t mask;
+  memcpy(&mask, &action.sa_mask, sizeof mask);
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames};
+  v->signal_frames = &frame;
+  v->signal_mask.store((frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal))) & ~kUnmaskable, std::memory_order_relaxed);
+  ucontext_t mine;
+  if (!context) {  // inside a call: the handler finds the registers of this frame
+    context = &mine;
+    memset(context, 0, sizeof mine);
+    context->uc_mcontext.gregs[REG_RSP] = (long long)(uintptr_t)__builtin_frame_address(0);
+    context->uc_mcontext.gregs[REG_RBP] = context->uc_mcontext.gregs[REG_RSP];
+    context->uc_mcontext.gregs[REG_RIP] = (long long)(uintptr_t)__builtin_return_address(0);
+  }
+  memcpy(&context->uc_sigmask, &frame.mask, sizeof frame.mask);
+  context->uc_stack = v->alternate_stack;
+  Call call{&action, signal, info, context};
+  const stack_t& stack = v->alternate_stack;
+  if ((action.sa_flags & SA_ONSTACK) && !(stack.ss_flags & SS_DISABLE) && stack.ss_size && !is_within(stack, &frame))
+    vt_call_handler_on((char*)stack.ss_sp + stack.ss_size, &call);
+  else
+    vt_call_handler(&call);
+  uint64_t after;
+  memcpy(&after, &context->uc_sigmask, sizeof after);
+  v->signal_frames = frame.below;
+  v->signal_mask.store(after & ~kUnmaskable, std::memory_order_seq_cst);
+  return action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
+}
+
+void put_barrier() noexcept {
+  constexpr int kExpedited = 8, kRegister = 16;
+  if (sys::raw(SYS_membarrier, kExpedited, 0, 0) == 0) return;
+  sys::raw(SYS_membarrier, kRegister, 0, 0);
+  sys::raw(SYS_membarrier, kExpedited, 0, 0);
+}
+
+void notify(VThread* v) noexcept {
+  put_barrier();
+  if (!signals_wanted(v) || cancel_end_wait(v)) return;
+  if (Carrier* c = __atomic_load_n(&v->carrier, __ATOMIC_ACQUIRE)) eject_for_signals(c);
+}
+
+}  // namespace
+
+uint8_t signals_deliver(VThread* v, void* context) noexcept {
+  uint8_t ran = 0;
+  while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed)) {
+    int signal = __builtin_ctzll(ready) + 1;
+    siginfo_t info;
+    if (unqueue(v, signal, &info)) ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
+  }
+  return ran;
+}
+
+bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept {
+  uint32_t depth = v->depth;
+  v->depth = 0;
+  uint8_t ran = signals_deliver(v, nullptr);
+  v->depth = depth;
+  return ends_call(ran, interrupt);
+}
+
+int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {
+  if (self()->depth) {  // a handler on top of the runtime: no locks; the rest is the monitor's
+    v->signals_pending.fetch_or(bit(signal), std::memory_order_seq_cst);
+    all_wanted.store(true, std::memory_order_seq_cst);
+    monitor_rescue();
+    return 0;
+  }
+  if (!(v->signal_mask.load(std::memory_order_seq_cst) & bit(signal))) {
+    struct sigaction action {};
+    bool ignored = signals_action(signal, nullptr, &action) == 0 &&
+                   (action.sa_handler == SIG_IGN || (action.sa_handler == SIG_DFL && (bit(signal) & kIgnoredByDefault)));
+    if (ignored && !(v->signals_awaited.load(std::memory_order_relaxed) & bit(signal))) return 0;
+  }
+  {
+    RuntimeSection section;
+    if (!queue(v, signal, info)) return -EAGAIN;
+    if (v != current()) notify(v);
+  }
+  if (v == current()) signals_deliver(v, nullptr);
+  return 0;
+}
+
+int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
+  while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & set) {
+    int signal = __builtin_ctzll(ready) + 1;
+    if (unqueue(v, signal, info)) return signal;
+  }
+  return 0;
+}
+
+void signals_jumped(VThread* v, char* target) noexcept {
+  while (SignalFrame* f = v->signal_frames) {
+    if (!f->is_left_by(target)) return;
+    v->signal_frames = f->below;
+    v->signal_mask.store(f->mask, std::memory_order_seq_cst);
+    if (!f->by_kernel) continue;
+    vt_platform.over = nullptr;
+    vt_self = v;
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &f->os_mask, nullptr, sizeof f->os_mask);
+  }
+}
+
+void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept {
+  auto* uc = static_cast<ucontext_t*>(context);
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, true, (char*)uc->uc_stack.ss_sp};
+  memcpy(&frame.os_mask, &uc->uc_sigmask, sizeof frame.os_mask);
+  uint64_t now = 0;
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &now, sizeof now);
+  v->signal_mask.store(frame.mask | (now & ~frame.os_mask), std::memory_order_relaxed);
+  v->signal_frames = &frame;
+  memcpy(&uc->uc_sigmask, &frame.mask, sizeof frame.mask);
+  vt_platform.over = v;
+  vt_self = &vt_platform;
+  handler(signal, info, context);
+  vt_self = v;
+  vt_platform.over = nullptr;
+  uint64_t after;
+  memcpy(&after, &uc->uc_sigmask, sizeof after);
+  memcpy(&uc->uc_sigmask, &frame.os_mask, sizeof frame.os_mask);
+  v->signal_frames = frame.below;
+  v->signal_mask.store(after & ~kUnmaskable, std::memory_order_seq_cst);
+}
+
+void signals_notify_all() noexcept {
+  if (!all_wanted.exchange(false, std::memory_order_seq_cst)) return;
+  RuntimeSection section;
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
+    VThread* v = registry_at(i);
+    if (v && v->state.load(std::memory_order_acquire) != State::kFree && signals_wanted(v)) notify(v);
+  }
+}
+
+void signals_begin(VThread* v, uint64_t mask) noexcept {
+  if (v->signal_queue) {
+    LockGuard guard(queue_lock);
+    PendingSignal** end = &v->signal_queue;
+    while (*end) end = &(*end)->next;
+    *end = free_nodes;
+    free_nodes = v->signal_queue;
+    v->signal_queue = nullptr;
+  }
+  v->signals_pending.store(0, std::memory_order_relaxed);
+  v->signals_awaited.store(0, std::memory_order_relaxed);
+  v->signal_mask.store(mask, std::memory_order_relaxed);
+  v->signal_frames = nullptr;
+  v->alternate_stack = {};
+  v->alternate_stack.ss_flags = SS_DISABLE;
+}
+
+void thread_signals_after_fork() noexcept {
+  queue_lock.reset();
+  if (!nodes_used) return;
+  free_nodes = nullptr;
+  nodes_used = 0;
+  all_wanted.store(false, std::memory_order_relaxed);
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i)
+    if (VThread* v = registry_at(i)) v->signal_queue = nullptr, v->signals_pending.store(0, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- api.h
+
+int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
+  VThread* v = current();
+  uint64_t bits = 0, before = 0;
+  constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
+  if (set) memcpy(&bits, set, sizeof bits);
+  if (v->is_main) {  // its OS thread's own
+    if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
+    if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &before, sizeof bits); r < 0) return (int)r;
+  } else {
+    before = v->signal_mask.load(std::memory_order_relaxed);
+    uint64_t next = before;
+    if (set) switch (how) {
+        case SIG_BLOCK: next |= bits; break;
+        case SIG_UNBLOCK: next &= ~bits; break;
+        case SIG_SETMASK: next = bits; break;
+        default: return -EINVAL;
+      }
+    v->signal_mask.store(next & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
+    if (signals_wanted(v) && !v->depth) signals_deliver(v, nullptr);
+  }
+  if (old) {
+    memset(old, 0, sizeof *old);
+    memcpy(old, &before, sizeof before);
+  }
+  return 0;
+}
+
+int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
+  VThread* v = current();
+  stack_t before = v->alternate_stack;
+  bool on_it = !v->is_main && !(before.ss_flags & SS_DISABLE) && is_within(before, &before);
+  if (stack) {
+    if (on_it) return -EPERM;
+    constexpr int kAutoDisarm = (int)(1u << 31);  // SS_AUTODISARM
+    if (stack->ss_flags & ~(SS_DISABLE | SS_ONSTACK | kAutoDisarm)) return -EINVAL;
+    if (!(stack->ss_flags & SS_DISABLE) && stack->ss_size < (size_t)MINSIGSTKSZ) return -ENOMEM;
+    v->alternate_stack = *stack;
+    v->alternate_stack.ss_flags &= SS_DISABLE;
+    if (stack->ss_flags & SS_DISABLE) v->alternate_stack = {nullptr, SS_DISABLE, 0};
+  }
+  if (old) {
+    *old = before;
+    if (on_it) old->ss_flags |= SS_ONSTACK;
+  }
+  return 0;
+}
+
+int thread_kill(pthread_t thread, int signal) noexcept {
+  siginfo_t info = plain_info(signal);
+  return thread_queue(thread, signal, &info);
+}
+
+int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept {
+  if (signal < 0 || signal > 64 || is_runtime_signal(signal) || signal == 32 || signal == 33) return -EINVAL;
+  auto* v = vthread_of((char*)thread);
+  if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
+  if (signal == SIGKILL || signal == SIGSTOP) return (int)sys::raw(SYS_kill, getpid(), signal);
+  return signals_send(v, signal, *info);
+}
+
+uint64_t thread_pending_signals() noexcept {
+  VThread* v = current();
+  return v && !v->is_main ? v->signals_pending.load(std::memory_order_relaxed) : 0;
+}
+
+}  // namespace vt

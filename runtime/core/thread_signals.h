@@ -1,0 +1,52 @@
+// Signals of the virtual threads other than main: a mask, pending signals and a signal stack of their own. The kernel knows nothing of
+// them: who sends one leaves it in `signals_pending`, ends the thread's wait, or interrupts it where it runs, and its handler runs in the
+// thread itself, on its own stack or signal stack, where it may park. Layer: core.
+//
+// Nothing is missed: the sender stores the bit, then looks where the thread is; the thread says where it is (a queued node, a wait in a ring,
+// running), then looks at its bits: before each park and after each switch. The sender's membarrier(2) stands for the fence that
+// the thread's side then doesn't need.
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "core/main_thread.h"
+#include "core/vthread.h"
+
+namespace vt {
+
+/// Has v something to do about a signal? @thread v, or who holds what keeps v's wait alive
+inline bool signals_wanted(const VThread* v) noexcept {
+  uint64_t pending = v->signals_pending.load(std::memory_order_seq_cst);
+  return __builtin_expect(pending != 0, 0) &&
+         pending & (~v->signal_mask.load(std::memory_order_relaxed) | v->signals_awaited.load(std::memory_order_relaxed));
+}
+
+/// What kinds of handlers have run; none: 0.
+constexpr uint8_t kHandlerRestarting = 1, kHandlerInterrupting = 2;
+inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
+  return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
+}
+
+/// Runs the handlers of the caller's pending signals that aren't blocked. `context`: the ucontext_t of what they interrupt, null where that is
+/// a call into the runtime. @thread v, outside of sections and locks @parks
+uint8_t signals_deliver(VThread* v, void* context) noexcept;
+/// The same in the middle of a wait that was taken out of its queue or ring for it. True if that ends the call.
+bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept;
+
+/// A signal that an instruction of v's raised: its handler runs on the OS thread's signal stack, where nothing parks: v is a platform
+/// thread meanwhile. `context`: the kernel's. @thread v, in the kernel's handler
+void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept;
+/// Leaves a signal for v and sees to it that v notices. 0, -EAGAIN (too many queued). @thread any @signal safe
+int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept;
+/// Takes one of `set` out of v's own. 0: there is none. @thread v
+int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept;
+/// siglongjmp out of handlers to where the stack pointer is `target`: the masks are what they were before those. @thread v
+void signals_jumped(VThread* v, char* target) noexcept;
+/// For each virtual thread that was sent a signal by a handler which stood on the runtime. @thread monitor
+void signals_notify_all() noexcept;
+/// In a new thread's place: nothing is pending.
+void signals_begin(VThread* v, uint64_t mask) noexcept;
+void thread_signals_after_fork() noexcept;
+
+}  // namespace vt

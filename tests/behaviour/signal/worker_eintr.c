@@ -1,0 +1,3 @@
+// As main_eintr.c, on another thread.
+#define ON_WORKER
+#include "main_eintr.c"
