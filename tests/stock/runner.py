@@ -98,7 +98,7 @@ class Runner:
         self.limit = limit
         self.ignored = [test for test, _ in read_lines("native_hangs.txt", 2)]
         self.modules = read_modules()
-        self.children = set()
+        self.children, self.stopped = set(), False
         self.version = subprocess.run([kPython, "-VV"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
     def dump(self, pid, log):
@@ -144,6 +144,8 @@ class Runner:
                 self.end(child.pid)  # the children that the tests left behind, too
                 child.wait()
                 self.children.discard(child.pid)
+        if self.stopped:
+            raise KeyboardInterrupt  # not a result to keep
         outcomes, ended = read_events(events)
         outcomes[kProcess] = process_outcome(outcomes, ended, child.returncode, timed_out)
         return {"outcomes": outcomes, "seconds": round(time.monotonic() - start, 1), "log": stem + ".log"}
@@ -153,6 +155,12 @@ class Runner:
             os.killpg(leader, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+    def stop(self):
+        """Ends what runs, from another thread than the one that runs it."""
+        self.stopped = True
+        for leader in list(self.children):
+            self.end(leader)
 
     def kept_path(self, module, mode):
         return os.path.join(self.cache, self.key if mode == "shim" else "", module + ".json")
