@@ -132,11 +132,26 @@ int thread_cancel_type(int type, int* old) noexcept;
 bool thread_is_async() noexcept;
 /// The caller was cancelled, and hasn't disabled that. @signal safe
 bool thread_wants_cancel() noexcept;
+/// What pthread_setattr_default_np(3) changed holds for later threads.
+void thread_defaults_changed() noexcept;
+/// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.
+int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept;
+int thread_set_policy(pthread_t thread, int policy, int priority) noexcept;
+/// pthread_getcpuclockid(3): -ESRCH.
+int thread_cpu_clock(pthread_t thread, clockid_t* clock) noexcept;
+/// The CPU time of a virtual thread by such a clock, or the caller's by CLOCK_THREAD_CPUTIME_ID; counted from the first such question on.
+/// -EINVAL; kNotVirtual: another clock, or a platform thread's. `time` may be null. @signal safe
+int clock_of_thread(clockid_t clock, timespec* time) noexcept;
 int thread_set_name(pthread_t thread, const char* name) noexcept;
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 /// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;
 int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
+/// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
+constexpr int kNotVirtual = 1;
+int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;
+/// After an EPIPE: the SIGPIPE that the caller blocks is its own from here on, wherever it runs next.
+void signal_take_pipe() noexcept;
 /// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe
 uint64_t thread_pending_signals() noexcept;
 /// The calling virtual thread's mask; as pthread_sigmask(3). Runs the handlers of what it unblocks.

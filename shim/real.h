@@ -56,6 +56,7 @@ inline F real(Symbol symbol) noexcept {
 inline long errno_result(long r) {
   if (r >= 0) return r;
   if (r == -EINTR) pthread_testcancel();  // a wait at a cancellation point ends so when its thread is cancelled
+  if (r == -EPIPE) vt::signal_take_pipe();
   errno = (int)-r;
   return -1;
 }

@@ -1,6 +1,7 @@
 // Signals: sigaction(2), signal(2), sigprocmask(2), sigaltstack(2), pthread_kill(3), sigsuspend(2), sigwait(3) and siglongjmp(3).
 // Main is a virtual thread whose OS thread takes the process's signals; the others' masks and pending signals are ours (DESIGN.md rule 17).
 #include <setjmp.h>
+#include <ucontext.h>
 
 #include "shim/real.h"
 
@@ -83,9 +84,53 @@ VT_EXPORT int sigpending(sigset_t* set) {
     if (mine & 1) sigaddset(set, s);
   return r;
 }
+VT_EXPORT int tgkill(pid_t process, pid_t thread, int signal) {
+  int r = process > 0 ? vt::thread_tgkill(process, thread, signal) : vt::kNotVirtual;
+  return r == vt::kNotVirtual ? VT_REAL(tgkill)(process, thread, signal) : (int)errno_result(r);
+}
+VT_EXPORT int gsignal(int signal) { return raise(signal); }
 VT_EXPORT int raise(int signal) {
   if (!vt::has_virtual_signals()) return VT_REAL(raise)(signal);
   return (int)errno_result(vt::thread_kill(pthread_self(), signal));
+}
+
+// ---------------------------------------------------------------- masks in the manners of BSD and System V: sigblock(3), sigset(3)
+
+namespace {
+int change_mask(int how, int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  return sigaddset(&set, signal) ? -1 : sigprocmask(how, &set, nullptr);
+}
+int change_word(int how, const unsigned* mask) {
+  sigset_t set, old;
+  sigemptyset(&set);
+  if (mask) memcpy(&set, mask, sizeof *mask);
+  sigprocmask(how, mask ? &set : nullptr, &old);
+  int before;
+  memcpy(&before, &old, sizeof before);
+  return before;
+}
+}  // namespace
+
+VT_EXPORT int sigblock(int mask) { return change_word(SIG_BLOCK, (const unsigned*)&mask); }
+VT_EXPORT int sigsetmask(int mask) { return change_word(SIG_SETMASK, (const unsigned*)&mask); }
+VT_EXPORT int siggetmask() { return change_word(SIG_BLOCK, nullptr); }
+VT_EXPORT int sighold(int signal) { return change_mask(SIG_BLOCK, signal); }
+VT_EXPORT int sigrelse(int signal) { return change_mask(SIG_UNBLOCK, signal); }
+VT_EXPORT int sigignore(int signal) { return set_handler(signal, SIG_IGN, 0, false) == SIG_ERR ? -1 : 0; }
+VT_EXPORT sighandler_t sigset(int signal, sighandler_t what) {
+  sigset_t set, old;
+  sigemptyset(&set);
+  if (what == SIG_ERR || sigaddset(&set, signal)) return errno = EINVAL, SIG_ERR;
+  struct sigaction before;
+  if (what == SIG_HOLD) {
+    if (sigprocmask(SIG_BLOCK, &set, &old) || sigaction(signal, nullptr, &before)) return SIG_ERR;
+    return sigismember(&old, signal) ? SIG_HOLD : before.sa_handler;
+  }
+  sighandler_t was = set_handler(signal, what, 0, false);
+  if (was == SIG_ERR || sigprocmask(SIG_UNBLOCK, &set, &old)) return SIG_ERR;
+  return sigismember(&old, signal) ? SIG_HOLD : was;
 }
 
 // ---------------------------------------------------------------- waiting for signals
@@ -100,6 +145,22 @@ VT_EXPORT int sigsuspend(const sigset_t* mask) {
   pthread_testcancel();
   return (int)errno_result(vt::signal_suspend(mask));
 }
+VT_EXPORT int __sigsuspend(const sigset_t* mask) { return sigsuspend(mask); }
+/// X/Open's takes a signal that is unblocked meanwhile, BSD's a mask.
+VT_EXPORT int __sigpause(int what, int is_signal) {
+  sigset_t set;
+  sigprocmask(SIG_BLOCK, nullptr, &set);
+  if (is_signal) {
+    if (sigdelset(&set, what)) return -1;
+  } else {
+    sigemptyset(&set);
+    memcpy(&set, &what, sizeof what);
+  }
+  return sigsuspend(&set);
+}
+VT_EXPORT int __xpg_sigpause(int signal) { return __sigpause(signal, 1); }
+VT_EXPORT int vt_sigpause(int mask) __asm__("sigpause");  // <signal.h> redirects the name to X/Open's
+VT_EXPORT int vt_sigpause(int mask) { return __sigpause(mask, 0); }
 VT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
   if (!vt::can_park()) return VT_REAL(sigtimedwait)(set, info, timeout);
   pthread_testcancel();
@@ -141,4 +202,24 @@ VT_EXPORT void __longjmp_chk(jmp_buf env, int value) {
   vt::signal_longjmp(env, value);
   VT_REAL(__longjmp_chk)(env, value);
   __builtin_unreachable();
+}
+
+// ---------------------------------------------------------------- contexts: swapcontext(3)
+// They restore a signal mask by a system call: it must be that of the OS thread on which they do.
+
+namespace {
+void take_mask_of_here(const ucontext_t* to) {
+  sigset_t now;
+  if (to && vt::has_virtual_signals() && VT_REAL(sigprocmask)(SIG_BLOCK, nullptr, &now) == 0)
+    memcpy(&const_cast<ucontext_t*>(to)->uc_sigmask, &now, sizeof(uint64_t));
+}
+}  // namespace
+
+VT_EXPORT int setcontext(const ucontext_t* to) {
+  take_mask_of_here(to);
+  return VT_REAL(setcontext)(to);
+}
+VT_EXPORT int swapcontext(ucontext_t* from, const ucontext_t* to) {
+  take_mask_of_here(to);
+  return VT_REAL(swapcontext)(from, to);
 }

@@ -131,6 +131,8 @@ VT_EXPORT pid_t gettid() { return vt::thread_id(); }
 
 namespace {
 bool means_me(pid_t pid) { return vt::on_vthread() && (pid == 0 || pid == vt::thread_id()); }
+/// Main's scheduling policy is its OS thread's.
+bool means_me_only(pid_t pid) { return vt::has_virtual_signals() && means_me(pid); }
 }  // namespace
 VT_EXPORT int sched_getaffinity(pid_t pid, size_t size, cpu_set_t* set) {
   if (!means_me(pid)) return VT_REAL(sched_getaffinity)(pid, size, set);
@@ -149,6 +151,47 @@ VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_se
   if (vt::is_vthread(thread)) return -vt::thread_set_affinity(thread, size, set);
   vt::affinity_note_platform();
   return VT_REAL(pthread_setaffinity_np)(thread, size, set);
+}
+
+// ---------------------------------------------------------------- scheduling policies: numbers that are kept, sched(7)
+
+VT_EXPORT int pthread_getschedparam(pthread_t thread, int* policy, sched_param* param) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getschedparam)(thread, policy, param);
+  return -vt::thread_get_policy(thread, policy, &param->sched_priority);
+}
+VT_EXPORT int pthread_setschedparam(pthread_t thread, int policy, const sched_param* param) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setschedparam)(thread, policy, param);
+  return -vt::thread_set_policy(thread, policy, param->sched_priority);
+}
+VT_EXPORT int pthread_setschedprio(pthread_t thread, int priority) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setschedprio)(thread, priority);
+  int policy, old;
+  vt::thread_get_policy(thread, &policy, &old);
+  return -vt::thread_set_policy(thread, policy, priority);
+}
+VT_EXPORT int pthread_setattr_default_np(const pthread_attr_t* attr) {
+  int r = VT_REAL(pthread_setattr_default_np)(attr);
+  vt::thread_defaults_changed();
+  return r;
+}
+VT_EXPORT int sched_getscheduler(pid_t pid) {
+  if (!means_me_only(pid)) return VT_REAL(sched_getscheduler)(pid);
+  int policy = 0, priority;
+  vt::thread_get_policy(pthread_self(), &policy, &priority);
+  return policy;
+}
+VT_EXPORT int sched_getparam(pid_t pid, sched_param* param) {
+  if (!means_me_only(pid) || !param) return VT_REAL(sched_getparam)(pid, param);
+  int policy;
+  return vt::thread_get_policy(pthread_self(), &policy, &param->sched_priority);
+}
+VT_EXPORT int sched_setscheduler(pid_t pid, int policy, const sched_param* param) {
+  if (!means_me_only(pid) || !param) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  return (int)errno_result(vt::thread_set_policy(pthread_self(), policy, param->sched_priority));
+}
+VT_EXPORT int sched_setparam(pid_t pid, const sched_param* param) {
+  if (!means_me_only(pid) || !param) return VT_REAL(sched_setparam)(pid, param);
+  return (int)errno_result(vt::thread_set_policy(pthread_self(), sched_getscheduler(0), param->sched_priority));
 }
 
 // ---------------------------------------------------------------- namespaces belong to the OS thread: setns(2), unshare(2)

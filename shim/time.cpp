@@ -1,4 +1,4 @@
-// Sleeping: nanosleep(2), clock_nanosleep(2), usleep(3), sleep(3).
+// Sleeping: nanosleep(2), clock_nanosleep(2), usleep(3), sleep(3). The CPU time of threads: clock_gettime(2), pthread_getcpuclockid(3).
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -66,4 +66,21 @@ VT_EXPORT unsigned sleep(unsigned seconds) {
   timespec t{(time_t)seconds, 0}, left{};
   if (nanosleep(&t, &left) == 0) return 0;
   return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
+}
+
+VT_EXPORT int clock_gettime(clockid_t clock, timespec* time) {
+  if (__builtin_expect(clock < 0 || clock == CLOCK_THREAD_CPUTIME_ID, 0)) {
+    int r = vt::clock_of_thread(clock, time);
+    if (r != vt::kNotVirtual) return (int)errno_result(r);
+  }
+  return VT_REAL(clock_gettime)(clock, time);
+}
+VT_EXPORT int clock_getres(clockid_t clock, timespec* resolution) {
+  int r = clock < 0 ? vt::clock_of_thread(clock, nullptr) : vt::kNotVirtual;
+  if (r < 0) return (int)errno_result(r);
+  return VT_REAL(clock_getres)(r == vt::kNotVirtual ? clock : CLOCK_THREAD_CPUTIME_ID, resolution);
+}
+VT_EXPORT int pthread_getcpuclockid(pthread_t thread, clockid_t* clock) {
+  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getcpuclockid)(thread, clock);
+  return -vt::thread_cpu_clock(thread, clock);
 }

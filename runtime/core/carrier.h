@@ -56,6 +56,7 @@ struct alignas(64) Carrier {
   Commit commit = Commit::kNone;
   bool is_main = false;            // carrier 0 on the main OS thread (core/main_thread.h)
   bool is_blocking = false;        // runs announced blocking calls only
+  bool blocks_pipe = false;        // SIGPIPE is in the OS thread's mask, as the running thread wants it
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
   std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
@@ -104,6 +105,8 @@ struct alignas(64) Carrier {
   uint64_t steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
   PinNote pin_note;
   uint64_t random = 0;
+  VThread* cpu_clocked = nullptr;  // whose CPU time counts since cpu_clock_at
+  uint64_t cpu_clock_at = 0;       // ns of the OS thread's CPU time
   uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
 
   /// The OS thread's whole life.

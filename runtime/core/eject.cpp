@@ -57,6 +57,14 @@ bool on_signal_stack(const ucontext_t* uc) noexcept {
   return sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size;
 }
 
+/// Libc's own handler for setuid(2) or cancellation has been interrupted: who left now would leave its mask to the OS thread.
+bool over_libc_handler(const ucontext_t* uc) noexcept {
+  constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33
+  uint64_t mask;
+  memcpy(&mask, &uc->uc_sigmask, sizeof mask);
+  return mask & kLibcSignals;
+}
+
 /// Elsewhere, most likely. What the return from the handler restores must be this OS thread's.
 void return_here(ucontext_t* uc) noexcept {
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &uc->uc_sigmask, sizeof(uint64_t));
@@ -70,6 +78,12 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   VThread* v = c->running;
   if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
   if (v->depth) return v->defer_once(Self::kSignals);
+  if (over_libc_handler(uc)) {  // again when that has returned
+    uint64_t one = 1ull << (signal_number - 1);
+    *(uint64_t*)&uc->uc_sigmask |= one;
+    sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+    return eject_for_signals(c);
+  }
   if (!signals_wanted(v)) return;
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
   return_here(uc);
@@ -86,7 +100,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   auto* uc = static_cast<ucontext_t*>(context);
-  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack(uc)) {
+  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;

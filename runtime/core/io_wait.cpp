@@ -75,7 +75,7 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
   if (!pending) return;
   has_deadline = deadline != sys::kForever;
   owner->io_wait.store(this, std::memory_order_seq_cst);  // before the look below; pairs with cancel_thread()
-  if (cancel_wanted(owner) || signals_wanted(owner)) interrupted = true, cancel_rest();
+  if (cancel_wanted(owner) || signals_wanted(owner) || masked_call_ended(owner)) interrupted = true, cancel_rest();
   MainThread* m = owner->is_main ? static_cast<MainThread*>(owner) : nullptr;
   if (m) {
     m->interrupt = always || deadline != sys::kForever ? Interrupt::kAlways : Interrupt::kUnlessRestart;

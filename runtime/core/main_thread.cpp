@@ -89,6 +89,9 @@ int main_join() noexcept {
   m->id.store(c->os_tid, std::memory_order_relaxed);
   m->since.store(monitor_time(), std::memory_order_relaxed);
   joined.store(m, std::memory_order_release);
+  uint64_t mask = 0;
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
+  signals_note_main_mask(mask);
   return 0;
 }
 

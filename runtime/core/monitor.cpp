@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include "core/scheduler.h"
 #include "core/thread_signals.h"
 #include "sys/clock.h"
+#include "sys/descriptors.h"
 
 namespace vt {
 namespace {
@@ -31,6 +34,8 @@ constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread f
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
+std::atomic<bool> polls{false};      // it sleeps in poll, not on the bell: process-directed signals (core/thread_signals.h)
+int bell_fd = -1, signal_fd = -1;    // for that
 std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
 unsigned quick_looks = 0;            // after an ejection; the monitor's own
@@ -170,6 +175,42 @@ bool thin_out(uint64_t now) noexcept {
   return open_carriers() > carrier_target();
 }
 
+/// Waits for signals of the process, too: false if that can't be done, for want of descriptors.
+bool sleep_for_signals(uint64_t signals, uint32_t seen, const timespec* deadline, long* result) noexcept {
+  static uint64_t watched = 0;
+  if (bell_fd < 0) bell_fd = sys::move_up((int)sys::raw(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK));
+  if (signal_fd < 0) watched = 0;
+  if (watched != signals) {
+    long fd = sys::raw(SYS_signalfd4, signal_fd, &signals, sizeof signals, O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0) watched = signals, signal_fd = signal_fd < 0 ? sys::move_up((int)fd) : signal_fd;
+  }
+  if (bell_fd < 0 || signal_fd < 0) return false;
+  // seq_cst: we store polls, then look at the bell; who rings counts the bell, then looks at polls
+  polls.store(true, std::memory_order_seq_cst);
+  pollfd fds[2] = {{bell_fd, POLLIN, 0}, {signal_fd, POLLIN, 0}};
+  *result = -EAGAIN;
+  if (bell.load(std::memory_order_seq_cst) == seen) {
+    timespec rest{};
+    if (deadline) {
+      uint64_t now = sys::now(), then = sys::to_ns(*deadline);
+      rest = sys::to_timespec(then > now ? then - now : 0);
+    }
+    *result = sys::raw(SYS_ppoll, fds, 2, deadline ? &rest : nullptr, nullptr, 8) == 0 ? -ETIMEDOUT : 0;
+  }
+  polls.store(false, std::memory_order_relaxed);
+  uint64_t count;
+  if (fds[0].revents) sys::raw(SYS_read, bell_fd, &count, sizeof count);
+  if (fds[1].revents) signals_pass_on();
+  return true;
+}
+
+long sleep(uint32_t seen, const timespec* deadline) noexcept {
+  uint64_t signals = signals_for_monitor();
+  long r = 0;
+  if (signals && sleep_for_signals(signals, seen, deadline, &r)) return r;
+  return sys::futex_wait(&bell, seen, deadline);
+}
+
 void* run(void*) noexcept {
   os_thread_prepare(nullptr, "vtshim-monitor");
   unsigned quiet = 0;
@@ -198,7 +239,7 @@ void* run(void*) noexcept {
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
         timespec later = sys::to_timespec(now + kLongTick);
         // For ever only while there is somebody who will leave an idle wait, and tell us, before anything else can happen.
-        time_only = sys::futex_wait(&bell, seen, surplus || live_threads() == 0 ? &later : nullptr) == -ETIMEDOUT;
+        time_only = sleep(seen, surplus || live_threads() == 0 ? &later : nullptr) == -ETIMEDOUT;
       }
       monitor_asleep.store(0, std::memory_order_relaxed);
       if (live_threads() && !time_only) quiet = 0;
@@ -207,13 +248,15 @@ void* run(void*) noexcept {
     // Who was behind an ejected thread may block as well: one each tick would be slow for many.
     timespec deadline = sys::to_timespec(now + (quick_looks ? kQuickTick : kTick));
     if (quick_looks) --quick_looks;
-    sys::futex_wait(&bell, seen, &deadline);
+    sleep(seen, &deadline);
   }
 }
 
 void ring_bell() noexcept {
-  bell.fetch_add(1, std::memory_order_release);
+  bell.fetch_add(1, std::memory_order_seq_cst);
   sys::futex_wake(&bell, 1);
+  uint64_t one = 1;
+  if (polls.load(std::memory_order_seq_cst)) sys::raw(SYS_write, bell_fd, &one, sizeof one);
 }
 
 }  // namespace
@@ -249,6 +292,11 @@ void monitor_main_exited() noexcept {
 
 void monitor_after_fork() noexcept {
   bell.store(0, std::memory_order_relaxed);
+  polls.store(false, std::memory_order_relaxed);
+  for (int* fd : {&bell_fd, &signal_fd}) {
+    if (*fd >= 0) sys::raw(SYS_close, *fd);
+    *fd = -1;
+  }
   monitor_asleep.store(0, std::memory_order_relaxed);
   requested.store(0, std::memory_order_relaxed);
   main_exited.store(false, std::memory_order_relaxed);

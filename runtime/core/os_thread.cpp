@@ -12,6 +12,7 @@
 #include "core/affinity.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
+#include "core/scheduler.h"
 #include "sys/fs_base.h"
 
 namespace vt {
@@ -28,7 +29,71 @@ void set_signal_stack(char* low, size_t size) noexcept {
   s.ss_size = size;
   sys::raw(SYS_sigaltstack, &s, nullptr);
 }
+
+// ---- setuid(2) and its kin: glibc has each OS thread make the call in a handler of its own, which marks it as done in the thread area that it
+// finds mounted, and asks again until all of *its* threads are marked. So that handler runs with the OS thread's own area mounted.
+constexpr int kSetxid = 33;
+constexpr unsigned kPlaces = 2048;  // more than there are OS threads of ours
+struct Place {
+  std::atomic<pid_t> tid{0};
+  char* own_tp;
+};
+Place places[kPlaces];
+SpinLock places_lock{Rank::kLeaf};
+struct KernelAction {
+  void (*handler)(int, siginfo_t*, void*);
+  unsigned long flags;
+  void (*restorer)();
+  uint64_t mask;
+};
+void (*libc_handler)(int, siginfo_t*, void*) = nullptr;
+
+Place* place_of(pid_t tid, pid_t wanted) noexcept {
+  for (unsigned i = 0; i < kPlaces; ++i) {
+    Place& p = places[((unsigned)tid + i) % kPlaces];
+    if (p.tid.load(std::memory_order_acquire) == wanted) return &p;
+    if (!p.tid.load(std::memory_order_relaxed)) break;
+  }
+  return nullptr;
+}
+/// -1: was one, and may be taken; a search goes on behind it.
+void note_area(pid_t tid, char* own_tp) noexcept {
+  LockGuard guard(places_lock);
+  Place* p = place_of(tid, tid);
+  if (!p && !(p = place_of(tid, -1))) p = place_of(tid, 0);
+  if (!p) return;
+  p->own_tp = own_tp;
+  p->tid.store(tid, std::memory_order_release);
+}
+void forget_area(pid_t tid) noexcept {
+  LockGuard guard(places_lock);
+  if (Place* p = place_of(tid, tid)) p->tid.store(-1, std::memory_order_release);
+}
+
+void on_setxid(int signal, siginfo_t* info, void* context) noexcept {
+  auto tid = (pid_t)sys::raw(SYS_gettid);
+  Place* p = place_of(tid, tid);
+  char* mounted = sys::thread_pointer();
+  bool other = p && p->own_tp != mounted;
+  if (other) mount_area(p->own_tp);
+  libc_handler(signal, info, context);
+  if (other) mount_area(mounted);
+}
 }  // namespace
+
+void os_threads_take_setxid() noexcept {
+  KernelAction action{};
+  if (sys::raw(SYS_rt_sigaction, kSetxid, nullptr, &action, 8) < 0 || !action.handler || action.handler == on_setxid) return;
+  libc_handler = action.handler;
+  action.handler = on_setxid;
+  sys::raw(SYS_rt_sigaction, kSetxid, &action, nullptr, 8);
+}
+
+void os_threads_after_fork() noexcept {
+  places_lock.reset();
+  for (Place& p : places)
+    if (p.tid.load(std::memory_order_relaxed)) p.tid.store(0, std::memory_order_relaxed);
+}
 
 unsigned long synchronous_signals() noexcept {
   return bit(SIGSEGV) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGILL) | bit(SIGTRAP) | bit(SIGSYS) | bit(SIGABRT) | bit(SIGPIPE) |
@@ -37,7 +102,7 @@ unsigned long synchronous_signals() noexcept {
 
 int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   uint64_t blocked = ~(synchronous_signals() | bit(32) | bit(33)), saved = 0;  // 32, 33: glibc's own
-  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &saved, sizeof blocked);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof blocked);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, kStack);
@@ -63,6 +128,7 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   if (!is_main) affinity_new_carrier();
   c->own_tp = c->mounted = sys::thread_pointer();
   __atomic_store_n(&c->os_tid, (pid_t)sys::raw(SYS_gettid), __ATOMIC_RELAXED);  // registry.cpp looks
+  note_area(c->os_tid, c->own_tp);
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
 #if defined(__SANITIZE_THREAD__)
   c->loop_fiber.tsan = __tsan_get_current_fiber();
@@ -89,6 +155,7 @@ void os_thread_leave(Carrier* c) noexcept {
     sys::mount_arch_prctl(c->own_tp);
     c->mounted = c->own_tp;
   }
+  forget_area(c->os_tid);
   if (c->is_blocking || !c->signal_stack) return;
   stack_t off{};
   off.ss_flags = SS_DISABLE;

@@ -13,6 +13,10 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept;
 /// Last call: its own thread area is mounted again, so that glibc may end it.
 void os_thread_leave(Carrier* c) noexcept;
 
+/// setuid(2) reaches our OS threads from here on, whatever they run. After the first os_thread_start() in a process.
+void os_threads_take_setxid() noexcept;
+void os_threads_after_fork() noexcept;
+
 /// Signals that a carrier must not block: those that its own instructions raise.
 unsigned long synchronous_signals() noexcept;
 

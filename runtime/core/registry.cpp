@@ -78,7 +78,9 @@ std::atomic<uint32_t> found_at[kFound];
 
 bool in_use(const VThread* v) noexcept { return v->state.load(std::memory_order_acquire) != State::kFree; }
 
-VThread* find(pid_t id) noexcept {
+}  // namespace
+
+VThread* registry_find(pid_t id) noexcept {
   if (MainThread* m = main_thread(); m && m->id.load(std::memory_order_relaxed) == id) return m;
   if (id < kVirtualTidBase) return nullptr;
   auto is_it = [id](VThread* v) { return v && v->id.load(std::memory_order_relaxed) == id && in_use(v); };
@@ -91,6 +93,8 @@ VThread* find(pid_t id) noexcept {
   v = registry_at(hint.load(std::memory_order_relaxed));
   return is_it(v) ? v : nullptr;  // else none, or one of two whose ids collide
 }
+
+namespace {
 
 /// A platform thread's, from the kernel.
 void os_name(pid_t tid, char (&out)[16]) noexcept {
@@ -113,7 +117,7 @@ bool peek(const void* from, void* to, size_t size) noexcept {
 
 void set_holder(ThreadInfo* out, pid_t id) noexcept {
   out->holder = id;
-  VThread* v = id ? find(id) : nullptr;
+  VThread* v = id ? registry_find(id) : nullptr;
   if (v && !v->is_main) v->get_name(out->holder_name);
   else if (id && id < kVirtualTidBase) os_name(id, out->holder_name);
 }

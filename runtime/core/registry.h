@@ -22,7 +22,9 @@ inline constexpr uint32_t kMaxSlots = 1 << 24;
 
 /// Takes a slot for a new unit. False: no memory, or too many.
 bool registry_add(VThread* thread, uint32_t* slot) noexcept;
-VThread* registry_at(uint32_t slot) noexcept;  // null beyond the end
+VThread* registry_at(uint32_t slot) noexcept;
+/// Whose id it is, as gettid() tells; null if nobody's. @signal safe
+VThread* registry_find(pid_t id) noexcept;  // null beyond the end
 uint32_t registry_count() noexcept;
 void registry_each_area(void (*visit)(char* tp, void* arg), void* arg) noexcept;
 

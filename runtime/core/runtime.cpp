@@ -15,6 +15,7 @@
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
+#include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
@@ -85,6 +86,7 @@ void after_fork_in_child() noexcept {
     v->state.store(State::kFree, std::memory_order_relaxed);
   }
   main_after_fork();
+  os_threads_after_fork();
   signals_after_fork();
   thread_signals_after_fork();
   wait_table_after_fork();
@@ -221,6 +223,7 @@ bool runtime_start() noexcept {
   eject_install();
   bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
   int r = -monitor_start();
+  os_threads_take_setxid();  // which glibc's pthread_create has installed
   if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
     complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,

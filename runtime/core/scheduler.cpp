@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/affinity.h"
 #include "core/blocking.h"
+#include "core/cpu_clock.h"
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/signals.h"
@@ -60,6 +61,8 @@ void take_over(Carrier* c, VThread* v) noexcept {
   if (!c->is_blocking) v->home = c;
   v->state.store(State::kRunning, std::memory_order_relaxed);
   if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
+  if (__builtin_expect(cpu_clocks_on.load(std::memory_order_relaxed), 0)) cpu_clock_switch(c, v);
+  if (__builtin_expect(c->blocks_pipe != v->blocks_pipe, 0)) signals_follow_mask(c, v);
   mount(c, v);
   __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
   c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -126,8 +129,10 @@ void leave(VThread* v, Commit commit) noexcept {
   VThread* next = next_in_queue(c);
   if (next)
     take_over(c, next);
-  else
+  else {
     __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
+    if (__builtin_expect(cpu_clocks_on.load(std::memory_order_relaxed), 0)) cpu_clock_switch(c, nullptr);
+  }
   sys::FiberSwitch to(next ? &next->fiber : &c->loop_fiber, commit == Commit::kExit ? nullptr : &v->fiber);
   arrive(sys::jump_fcontext(next ? next->context : c->loop_context, c));
   if (__builtin_expect(signals_wanted(v), 0)) v->defer_once(Self::kSignals);  // its section's end runs them

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -104,6 +105,8 @@ void entry(sys::Transfer transfer) {
   leave_for_ever();
 }
 
+std::atomic<size_t> default_stack_size{0};  // 0: to be asked for
+
 size_t default_stack() noexcept {
   if (config.stack) return config.stack;
   pthread_attr_t attr;
@@ -122,17 +125,23 @@ struct Wanted {
   bool detached = false;
   bool has_mask = false;  // pthread_attr_setsigmask_np(3)
   uint64_t mask = 0;
+  int policy = SCHED_OTHER, priority = 0;
   bool has_affinity = false;  // pthread_attr_setaffinity_np(3)
   cpu_set_t affinity;
 };
 
 Wanted read_attr(const pthread_attr_t* attr) noexcept {
   Wanted w;
-  static std::atomic<size_t> known{0};
-  size_t size = known.load(std::memory_order_relaxed);
-  if (!size) known.store(size = default_stack(), std::memory_order_relaxed);
+  size_t size = default_stack_size.load(std::memory_order_relaxed);
+  if (!size) default_stack_size.store(size = default_stack(), std::memory_order_relaxed);
   w.stack_size = size;
+  if (VThread* v = current()) w.policy = v->policy, w.priority = v->priority;
   if (!attr) return w;
+  int inherits;
+  sched_param param;
+  if (pthread_attr_getinheritsched(attr, &inherits) == 0 && inherits == PTHREAD_EXPLICIT_SCHED &&
+      pthread_attr_getschedpolicy(attr, &w.policy) == 0 && pthread_attr_getschedparam(attr, &param) == 0)
+    w.priority = param.sched_priority;
   int state;
   if (pthread_attr_getdetachstate(attr, &state) == 0) w.detached = state == PTHREAD_CREATE_DETACHED;
   pthread_attr_getguardsize(attr, &w.guard);
@@ -176,6 +185,9 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
   v->wait_key.store(nullptr, std::memory_order_relaxed);
+  v->cpu_time.store(0, std::memory_order_relaxed);
+  v->policy = w.policy;
+  v->priority = w.priority;
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
@@ -347,6 +359,28 @@ int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept {
   pthread_attr_setstack(attr, v->used_stack, v->used_stack_size);
   pthread_attr_setguardsize(attr, v->stack_is_users ? 0 : v->guard_size);
   pthread_attr_setdetachstate(attr, v->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
+  return 0;
+}
+
+void thread_defaults_changed() noexcept { default_stack_size.store(0, std::memory_order_relaxed); }
+
+int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept {
+  VThread* v = vthread_of((char*)thread);
+  *policy = __atomic_load_n(&v->policy, __ATOMIC_RELAXED);
+  *priority = __atomic_load_n(&v->priority, __ATOMIC_RELAXED);
+  return 0;
+}
+
+int thread_set_policy(pthread_t thread, int policy, int priority) noexcept {
+  VThread* v = vthread_of((char*)thread);
+  constexpr int kResetOnFork = 0x40000000;  // SCHED_RESET_ON_FORK
+  int least = sched_get_priority_min(policy & ~kResetOnFork), most = sched_get_priority_max(policy & ~kResetOnFork);
+  if (least < 0 || priority < least || priority > most) return -EINVAL;
+  rlimit limit{};
+  bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+  if (real_time && geteuid() != 0 && (getrlimit(RLIMIT_RTPRIO, &limit) || limit.rlim_cur < (rlim_t)priority)) return -EPERM;
+  __atomic_store_n(&v->policy, policy, __ATOMIC_RELAXED);
+  __atomic_store_n(&v->priority, priority, __ATOMIC_RELAXED);
   return 0;
 }
 

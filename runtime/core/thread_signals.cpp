@@ -10,6 +10,7 @@
 #include "core/carrier.h"
 #include "core/eject.h"
 #include "core/monitor.h"
+#include "core/os_thread.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
@@ -28,6 +29,7 @@ struct PendingSignal {
 struct SignalFrame {
   uint64_t mask;  // before it
   SignalFrame* below;
+  bool in_masked_call;
   bool by_kernel = false;
   char* stack_low = nullptr;  // by_kernel: the signal stack's, if it is on one
   uint64_t os_mask = 0;
@@ -157,9 +159,11 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   }
   uint64_t mask;
   memcpy(&mask, &action.sa_mask, sizeof mask);
-  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames};
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call};
   v->signal_frames = &frame;
-  v->signal_mask.store((frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal))) & ~kUnmaskable, std::memory_order_relaxed);
+  v->in_masked_call = false;
+  ++v->handlers_run;
+  signals_set_mask(v, frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal)));
   ucontext_t mine;
   if (!context) {  // inside a call: the handler finds the registers of this frame
     context = &mine;
@@ -179,8 +183,34 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   uint64_t after;
   memcpy(&after, &context->uc_sigmask, sizeof after);
   v->signal_frames = frame.below;
-  v->signal_mask.store(after & ~kUnmaskable, std::memory_order_seq_cst);
+  v->in_masked_call = frame.in_masked_call;
+  signals_set_mask(v, after);
   return action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
+}
+
+// ---- signals of the process that main blocks
+constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
+std::atomic<uint64_t> main_blocked{0};   // the main OS thread's mask
+std::atomic<uint64_t> monitor_wants{0};  // of it, what some virtual thread may not block
+
+void want_on_monitor(uint64_t bits) noexcept {
+  bits &= ~(kLibcSignals | kUnmaskable | runtime_signals() | synchronous_signals() | monitor_wants.load(std::memory_order_seq_cst));
+  if (!bits) return;
+  monitor_wants.fetch_or(bits, std::memory_order_seq_cst);
+  monitor_rescue();
+}
+void note_unblocked(uint64_t mask) noexcept {
+  if (uint64_t bits = ~mask & main_blocked.load(std::memory_order_seq_cst)) want_on_monitor(bits);
+}
+
+/// A thread that a signal of the process may go to. Null: there is none.
+VThread* who_takes(int signal) noexcept {
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
+    VThread* v = registry_at(i);
+    if (!v || v->state.load(std::memory_order_acquire) == State::kFree || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) continue;
+    if (!(v->signal_mask.load(std::memory_order_seq_cst) & ~v->signals_awaited.load(std::memory_order_relaxed) & bit(signal))) return v;
+  }
+  return nullptr;
 }
 
 void put_barrier() noexcept {
@@ -213,7 +243,7 @@ bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept {
   v->depth = 0;
   uint8_t ran = signals_deliver(v, nullptr);
   v->depth = depth;
-  return ends_call(ran, interrupt);
+  return ends_call(ran, interrupt) || masked_call_ended(v);
 }
 
 int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {
@@ -250,21 +280,23 @@ void signals_jumped(VThread* v, char* target) noexcept {
   while (SignalFrame* f = v->signal_frames) {
     if (!f->is_left_by(target)) return;
     v->signal_frames = f->below;
-    v->signal_mask.store(f->mask, std::memory_order_seq_cst);
-    if (!f->by_kernel) continue;
-    vt_platform.over = nullptr;
-    vt_self = v;
-    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &f->os_mask, nullptr, sizeof f->os_mask);
+    v->in_masked_call = false;  // the jump leaves the call, too
+    if (f->by_kernel) {
+      vt_platform.over = nullptr;
+      vt_self = v;
+      sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &f->os_mask, nullptr, sizeof f->os_mask);
+    }
+    signals_set_mask(v, f->mask);
   }
 }
 
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept {
   auto* uc = static_cast<ucontext_t*>(context);
-  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, true, (char*)uc->uc_stack.ss_sp};
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, true, (char*)uc->uc_stack.ss_sp};
   memcpy(&frame.os_mask, &uc->uc_sigmask, sizeof frame.os_mask);
   uint64_t now = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &now, sizeof now);
-  v->signal_mask.store(frame.mask | (now & ~frame.os_mask), std::memory_order_relaxed);
+  v->signal_mask.store(frame.mask | (now & ~frame.os_mask), std::memory_order_relaxed);  // the kernel has done it
   v->signal_frames = &frame;
   memcpy(&uc->uc_sigmask, &frame.mask, sizeof frame.mask);
   vt_platform.over = v;
@@ -276,7 +308,61 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   memcpy(&after, &uc->uc_sigmask, sizeof after);
   memcpy(&uc->uc_sigmask, &frame.os_mask, sizeof frame.os_mask);
   v->signal_frames = frame.below;
-  v->signal_mask.store(after & ~kUnmaskable, std::memory_order_seq_cst);
+  signals_set_mask(v, after);
+  uint64_t pipe = bit(SIGPIPE), os_mask = frame.os_mask & ~pipe;
+  if (v->blocks_pipe) os_mask |= pipe;
+  memcpy(&uc->uc_sigmask, &os_mask, sizeof os_mask);
+}
+
+// ---------------------------------------------------------------- masks, and what the kernel must know of them
+
+void signals_follow_mask(Carrier* c, VThread* v) noexcept {
+  uint64_t pipe = bit(SIGPIPE);
+  timespec none{};
+  // What an unannounced write left pending on this OS thread was its own thread's, who is gone.
+  if (!v->blocks_pipe) sys::raw(SYS_rt_sigtimedwait, &pipe, nullptr, &none, sizeof pipe);
+  sys::raw(SYS_rt_sigprocmask, v->blocks_pipe ? SIG_BLOCK : SIG_UNBLOCK, &pipe, nullptr, sizeof pipe);
+  c->blocks_pipe = v->blocks_pipe;
+}
+
+void signals_set_mask(VThread* v, uint64_t mask) noexcept {
+  v->signal_mask.store(mask & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
+  bool blocks_pipe = mask & bit(SIGPIPE);
+  if (v->blocks_pipe != blocks_pipe) {
+    if (!blocks_pipe) signal_take_pipe();
+    RuntimeSection section;
+    v->blocks_pipe = blocks_pipe;
+    signals_follow_mask(v->carrier, v);
+  }
+  note_unblocked(mask);
+}
+
+void signals_note_main_mask(uint64_t mask) noexcept {
+  uint64_t before = main_blocked.exchange(mask, std::memory_order_seq_cst);
+  MainThread* m = main_thread();
+  if (!m) return;
+  m->carrier->blocks_pipe = m->blocks_pipe = mask & bit(SIGPIPE);
+  if (live.load(std::memory_order_relaxed)) want_on_monitor(mask & ~before);
+}
+
+uint64_t signals_for_monitor() noexcept { return monitor_wants.load(std::memory_order_seq_cst); }
+
+void signals_pass_on() noexcept {
+  uint64_t pending = 0;
+  sys::raw(SYS_rt_sigpending, &pending, sizeof pending);
+  for (pending &= signals_for_monitor(); pending; pending &= pending - 1) {
+    int signal = __builtin_ctzll(pending) + 1;
+    VThread* v = who_takes(signal);
+    if (!v) {
+      // It stays pending in the process. Who unblocks it after this sets the bit again.
+      monitor_wants.fetch_and(~bit(signal), std::memory_order_seq_cst);
+      if (!(v = who_takes(signal))) continue;
+    }
+    uint64_t one = bit(signal);
+    timespec none{};
+    siginfo_t info{};
+    if (sys::raw(SYS_rt_sigtimedwait, &one, &info, &none, sizeof one) == signal) signals_send(v, signal, info);
+  }
 }
 
 void signals_notify_all() noexcept {
@@ -300,13 +386,18 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
   v->signals_pending.store(0, std::memory_order_relaxed);
   v->signals_awaited.store(0, std::memory_order_relaxed);
   v->signal_mask.store(mask, std::memory_order_relaxed);
+  v->blocks_pipe = mask & bit(SIGPIPE);
+  note_unblocked(mask);
   v->signal_frames = nullptr;
+  v->in_masked_call = false;
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
 }
 
 void thread_signals_after_fork() noexcept {
   queue_lock.reset();
+  main_blocked.store(0, std::memory_order_relaxed);
+  monitor_wants.store(0, std::memory_order_relaxed);
   if (!nodes_used) return;
   free_nodes = nullptr;
   nodes_used = 0;
@@ -320,11 +411,11 @@ void thread_signals_after_fork() noexcept {
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   VThread* v = current();
   uint64_t bits = 0, before = 0;
-  constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
   if (set) memcpy(&bits, set, sizeof bits);
   if (v->is_main) {  // its OS thread's own
     if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
     if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &before, sizeof bits); r < 0) return (int)r;
+    if (set) signals_note_main_mask(how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits);
   } else {
     before = v->signal_mask.load(std::memory_order_relaxed);
     uint64_t next = before;
@@ -334,7 +425,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
         case SIG_SETMASK: next = bits; break;
         default: return -EINVAL;
       }
-    v->signal_mask.store(next & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
+    if (set) signals_set_mask(v, next);
     if (signals_wanted(v) && !v->depth) signals_deliver(v, nullptr);
   }
   if (old) {
@@ -375,6 +466,23 @@ int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept {
   if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
   if (signal == SIGKILL || signal == SIGSTOP) return (int)sys::raw(SYS_kill, getpid(), signal);
   return signals_send(v, signal, *info);
+}
+
+int thread_tgkill(pid_t process, pid_t id, int signal) noexcept {
+  VThread* v = id >= kVirtualTidBase && (process == 0 || process == getpid()) ? registry_find(id) : nullptr;
+  if (!v || v->is_main) return kNotVirtual;
+  return thread_kill(v->handle(), signal);
+}
+
+void signal_take_pipe() noexcept {
+  VThread* v = current();
+  if (!v || v->is_main || !v->blocks_pipe) return;
+  uint64_t pipe = bit(SIGPIPE);
+  timespec none{};
+  siginfo_t info{};
+  if (sys::raw(SYS_rt_sigtimedwait, &pipe, &info, &none, sizeof pipe) != SIGPIPE) return;
+  RuntimeSection section;
+  queue(v, SIGPIPE, info);
 }
 
 uint64_t thread_pending_signals() noexcept {

@@ -28,6 +28,9 @@ inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
   return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
 }
 
+/// A handler has run since v's call began, under the call's own mask.
+inline bool masked_call_ended(const VThread* v) noexcept { return v->in_masked_call && v->handlers_run != v->handlers_before; }
+
 /// Runs the handlers of the caller's pending signals that aren't blocked. `context`: the ucontext_t of what they interrupt, null where that is
 /// a call into the runtime. @thread v, outside of sections and locks @parks
 uint8_t signals_deliver(VThread* v, void* context) noexcept;
@@ -45,6 +48,16 @@ int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept;
 void signals_jumped(VThread* v, char* target) noexcept;
 /// For each virtual thread that was sent a signal by a handler which stood on the runtime. @thread monitor
 void signals_notify_all() noexcept;
+/// v's mask becomes `mask`. @thread v
+void signals_set_mask(VThread* v, uint64_t mask) noexcept;
+/// The OS thread's mask becomes v's, as far as the kernel must know it. @thread scheduler of c
+void signals_follow_mask(Carrier* c, VThread* v) noexcept;
+/// The main OS thread's mask has become `mask`: a process-directed signal that main blocks goes to a thread that doesn't. @thread main
+void signals_note_main_mask(uint64_t mask) noexcept;
+/// Those that the monitor watches for. @thread monitor
+uint64_t signals_for_monitor() noexcept;
+/// Gives what is pending in the process to threads that don't block it. @thread monitor
+void signals_pass_on() noexcept;
 /// In a new thread's place: nothing is pending.
 void signals_begin(VThread* v, uint64_t mask) noexcept;
 void thread_signals_after_fork() noexcept;

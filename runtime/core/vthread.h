@@ -67,6 +67,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
   uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
@@ -87,10 +88,15 @@ struct VThread : Self {
   size_t used_stack_size = 0;
   std::atomic<uint64_t> signal_mask{0};      // its own to write; core/thread_signals.h
   std::atomic<uint64_t> signals_pending{0};
+  uint32_t handlers_run = 0;    // counts
+  uint32_t handlers_before = 0; // a call with a mask of its own (ppoll, sigsuspend) began: what has run since ends it
+  bool in_masked_call = false;
+  bool blocks_pipe = false;  // SIGPIPE, which the kernel sends to the OS thread: its mask follows
   std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
   stack_t alternate_stack = {};
+  int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;

@@ -96,7 +96,7 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
   }
   note_wait(v, n, deadline ? n.timer.deadline : sys::kForever);
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
-  else if (!(((n.cancellable && cancel_wanted(v)) || (!n.keeps_place && signals_wanted(v))) && take_out(&n, WaitResult::kInterrupted)))
+  else if (!(((n.cancellable && cancel_wanted(v)) || (!n.keeps_place && (signals_wanted(v) || masked_call_ended(v)))) && take_out(&n, WaitResult::kInterrupted)))
     park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
   WaitResult r = n.result.load(std::memory_order_relaxed);

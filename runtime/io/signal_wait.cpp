@@ -16,8 +16,6 @@ namespace {
 
 using sys::raw;
 
-constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
-
 uint64_t bits_of(const sigset_t* set) noexcept {
   uint64_t bits;
   memcpy(&bits, set, sizeof bits);
@@ -36,7 +34,10 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   VThread* v = current();
   if (!mask || !v) return false;
   if (!v->is_main) {
-    uint64_t old = v->signal_mask.exchange(bits_of(mask) & ~kUnmaskable, std::memory_order_seq_cst);
+    uint64_t old = v->signal_mask.load(std::memory_order_relaxed);
+    v->handlers_before = v->handlers_run;
+    v->in_masked_call = true;
+    signals_set_mask(v, bits_of(mask));
     memcpy(saved, &old, sizeof old);
     return true;
   }
@@ -46,6 +47,7 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
   memcpy(saved, &old, sizeof old);
+  signals_note_main_mask(bits);
   return true;
 }
 
@@ -54,12 +56,14 @@ void masked_call_ends(const sigset_t* saved) noexcept {
   if (!v->is_main) {
     uint64_t old;
     memcpy(&old, saved, sizeof old);
-    v->signal_mask.store(old, std::memory_order_seq_cst);
+    v->in_masked_call = false;
+    signals_set_mask(v, old);
     if (signals_wanted(v)) signals_deliver(v, nullptr);
     return;
   }
   static_cast<MainThread*>(v)->keeps_handlers = false;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
+  signals_note_main_mask(bits_of(saved));
 }
 
 int signal_suspend(const sigset_t* mask) noexcept {
