@@ -395,6 +395,9 @@ VT_EXPORT long syscall(long number, ...) {
   switch (number) {
     case SYS_futex: return futex(number, a);
     case SYS_gettid: return vt::thread_id();
+    case SYS_set_tid_address:  // the kernel would clear it at the carrier's end instead of the thread's, and the carrier's own be lost
+      if (vt::on_vthread()) return vt::thread_id();
+      break;
     case SYS_exit: return raw_exit(number, a);
     default: break;
   }

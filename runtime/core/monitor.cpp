@@ -70,6 +70,7 @@ bool start_carrier() noexcept {
   int r = carrier_start();
   static bool told = false;  // one line, until it works again: this is tried at each tick
   if (r == 0) told = false;
+  else if (r == -EBUSY) requested.store(1, std::memory_order_relaxed);  // at the next tick
   else if (!told) told = true, VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
   return r == 0;
 }
@@ -94,6 +95,12 @@ Carrier* best_helper() noexcept {
     if (!best || c->queue.size() < best->queue.size()) best = c;
   }
   return best;
+}
+
+Carrier* another_open(const Carrier* c) noexcept {
+  for (unsigned i = carrier_count(); i-- > 0;)
+    if (Carrier* other = carrier_at(i); other != c && is_open(other)) return other;
+  return nullptr;
 }
 
 /// `c` has run the same thread since the last tick.
@@ -125,6 +132,12 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   Carrier* to = best_helper();
   if (!to || (!to->idle.load(std::memory_order_relaxed) && open_carriers() < carrier_target())) {
     if (start_carrier()) to = carrier_at(carrier_count() - 1);
+  }
+  // No other: those behind it come first, there or where another can be ejected; the one for whom it waits, say for ld.so's lock, may be
+  // among them.
+  if (!to && state == 'S') {
+    if (eject_in_place(c, v)) quick_looks = kQuickLooks;
+    else to = another_open(c);
   }
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.

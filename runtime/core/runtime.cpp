@@ -13,6 +13,7 @@
 #include "core/fast_locks.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
+#include "core/loader_lock.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
@@ -148,11 +149,13 @@ void next(F& slot, const char* name) noexcept {
 
 void find_libc_calls() noexcept {
 #ifdef VT_UNIT
-  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, sigaction, siglongjmp};
+  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, pthread_mutex_trylock, pthread_mutex_unlock, sigaction, siglongjmp};
 #else
   next(libc_calls.pthread_create, "pthread_create");
   next(libc_calls.pthread_getattr_np, "pthread_getattr_np");
   next(libc_calls.pthread_setname_np, "pthread_setname_np");
+  next(libc_calls.pthread_mutex_trylock, "pthread_mutex_trylock");
+  next(libc_calls.pthread_mutex_unlock, "pthread_mutex_unlock");
   next(libc_calls.sigaction, "sigaction");
   next(libc_calls.siglongjmp, "siglongjmp");
 #endif
@@ -171,6 +174,7 @@ void boot() noexcept {
   Phase p = Phase::kUnbooted;
   if (!phase.compare_exchange_strong(p, Phase::kBooting, std::memory_order_acq_rel)) return;
   find_libc_calls();
+  loader_lock_find();
   read_config(environ);
   const char* missing = nullptr;
   if (!config.threads) {
