@@ -110,6 +110,7 @@ bool io_lingers(int fd) noexcept;
 void io_forget(int fd) noexcept;
 /// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
 int io_next_own(unsigned fd) noexcept;
+bool io_is_own(int fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
 

@@ -159,7 +159,7 @@ VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, sockl
 }
 namespace {
 /// A ring or the like: for the program there is no such descriptor.
-bool is_own(int fd) { return fd >= 0 && vt::io_next_own((unsigned)fd) == fd; }
+bool is_own(int fd) { return vt::io_is_own(fd); }
 
 /// The range without what is our own.
 template <class Close>

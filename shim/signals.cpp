@@ -10,6 +10,7 @@ using vt::shim::errno_result;
 using vt::sys::readable;
 
 VT_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
+  if (signal < 1 || signal >= NSIG || signal == 32 || signal == 33) return (int)errno_result(-EINVAL);  // before it looks at *action
   return (int)errno_result(vt::signal_action(signal, action, old));
 }
 

@@ -249,10 +249,10 @@ void main_go_native(Carrier* c) noexcept {
 void main_leave() noexcept {
   MainThread* m = main_thread();
   if (!m) return;
-  joined.store(nullptr, std::memory_order_relaxed);
+  joined.store(nullptr, std::memory_order_seq_cst);  // before vt_self; pairs with run_handler()
   // vt_self in main's area, which main itself may read just now: either answer is a thread that waits in the kernel.
   ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
-  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_RELEASE);
+  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_SEQ_CST);
 }
 
 void main_after_fork() noexcept {

@@ -67,7 +67,8 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   uint32_t depth = platform.depth;
   if (inside) platform.depth = depth + 1;
   vt_self = &platform;
-  c->in_handler = c->in_handler + 1;
+  auto nested = c->in_handler;
+  c->in_handler = nested + 1;
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? MainThread::kRestarting : MainThread::kInterrupting));
   Frame frame;
   frame.below = top;
@@ -76,7 +77,11 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   top = top->below;
   platform.depth = depth;
   vt_self = before;
-  if (c->in_handler == 1) {
+  // seq_cst: we store vt_self, then look whether main has left; main_leave() does it the other way round, so one of us clears vt_self
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  bool left = main_thread() != m;
+  if (left) vt_self = nullptr;
+  if (nested == 0 && !left) {
     if (!inside) {
       if (platform.deferred_count) run_deferred(&platform);
       main_interrupt(c);
@@ -90,7 +95,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
       if (!over) c->reactor.wake();
     }
   }
-  c->in_handler = c->in_handler - 1;
+  c->in_handler = nested;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {

@@ -23,7 +23,6 @@
 #include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
-#include "sys/descriptors.h"
 #include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
@@ -202,9 +201,9 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 }
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
-  if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   // None waits, and as vectors the kernel has other answers for them.
   if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   iovec one{buffer, size};
   ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
   if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
@@ -260,7 +259,7 @@ ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
                       [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
-  return r == -EFAULT && !is_socket(fd) ? -ENOTSOCK : r;  // the ring looks at the message first
+  return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
 
 ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
