@@ -473,21 +473,21 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
     }
   }
   main_call_begins(current());
-  blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
+  r = call_blocking([&] { return raw(SYS_wait4, pid, status, options, usage); });
   return (pid_t)r;
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
   if (info && !sys::writable(info, sizeof *info)) {
     long r = 0;
-    blocking([&] { r = raw(SYS_waitid, type, id, info, options, usage); });
+    r = call_blocking([&] { return raw(SYS_waitid, type, id, info, options, usage); });
     return (int)r;
   }
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
-    blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
+    r = call_blocking([&] { return raw(SYS_waitid, type, id, &mine, options, usage); });
   }
   if (info) {  // these, and also on failure
     info->si_signo = mine.si_signo;
