@@ -86,6 +86,10 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept;
 /// `timeout` is relative; null waits for ever. Not changed.
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept;
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept;
+/// For a wait in the kernel of a thread that doesn't park: was it interrupted though no handler of the program's ran? The end of main's ring
+/// does that to calls which the kernel doesn't restart.
+uint32_t handlers_counted() noexcept;
+bool no_handler_since(uint32_t count) noexcept;
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept;
 /// Until there is something to read; `deadline`: ns, CLOCK_MONOTONIC. > 0, -EAGAIN at the deadline, or -EINTR.
 int io_wait_readable(int fd, uint64_t deadline) noexcept;

@@ -67,6 +67,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   uint32_t depth = platform.depth;
   if (inside) platform.depth = depth + 1;
   vt_self = &platform;
+  ++platform.handlers;
   auto nested = c->in_handler;
   c->in_handler = nested + 1;
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? MainThread::kRestarting : MainThread::kInterrupting));
@@ -106,6 +107,7 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   if (!c || sys::raw(SYS_gettid) != c->os_tid || (raised_here && c->running)) {
     Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
     if (!handler) return;
+    ++vt_platform.handlers;
     VThread* v = raised_here ? current() : nullptr;
     if (v && !v->is_main && v->depth == 0) signals_raised(v, handler, signal, info, context);
     else handler(signal, info, context);
@@ -227,6 +229,9 @@ void signals_attend(Carrier* c) noexcept {
   while (void* sem = platform.pop_deferred()) sem_hand_over(sem, c);
   main_interrupt(c);
 }
+
+uint32_t handlers_counted() noexcept { return vt_platform.handlers; }
+bool no_handler_since(uint32_t count) noexcept { return taken_over.load(std::memory_order_relaxed) && vt_platform.handlers == count; }
 
 void signals_after_fork() noexcept {
   lock.reset();
