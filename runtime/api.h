@@ -152,6 +152,13 @@ void thread_defaults_changed() noexcept;
 /// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.
 int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept;
 int thread_set_policy(pthread_t thread, int policy, int priority) noexcept;
+/// The caller's nice value and timer slack (ns; 0 to set: the default), kept likewise. Main's are its OS thread's: it only notes them,
+/// for the threads that it makes. -EACCES. @signal safe
+int thread_get_nice() noexcept;
+int thread_set_nice(int nice) noexcept;
+void thread_note_nice(int nice) noexcept;
+unsigned long thread_get_slack() noexcept;
+void thread_set_slack(unsigned long slack) noexcept;
 /// pthread_getcpuclockid(3): -ESRCH.
 int thread_cpu_clock(pthread_t thread, clockid_t* clock) noexcept;
 /// The CPU time of a virtual thread by such a clock, or the caller's by CLOCK_THREAD_CPUTIME_ID; counted from the first such question on.
@@ -179,7 +186,7 @@ uint64_t thread_pending_signals() noexcept;
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
 /// sigaction(2). @signal safe
 int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
-/// sigsuspend(2): waits until a handler has run under `mask`; null: under the present one (pause(2)). -EINTR. @parks
+/// sigsuspend(2): waits until a handler has run under `mask`; null: under the present one (pause(2)). -EINTR, or kGoNative. @parks
 int signal_suspend(const sigset_t* mask) noexcept;
 /// sigtimedwait(2): the signal's number; null waits for ever. -EAGAIN, -EINTR, -EINVAL. @parks
 int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept;
@@ -232,6 +239,13 @@ void mask_restore(const sigset_t* saved) noexcept;
 /// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
 void vfork_enter() noexcept;
 void vfork_leave() noexcept;
+/// A child has the caller's memory and thread pointer, and runs beside it: it never parks, the caller does as before.
+void vfork_stay() noexcept;
+/// What fork's handlers do, around calls that make a child without them (_Fork, clone). What fork_begins says goes to the other two.
+/// @signal safe
+bool fork_begins() noexcept;
+void fork_ends_in_parent(bool begun) noexcept;
+void fork_ends_in_child() noexcept;
 
 // ---------------------------------------------------------------- synchronization (sync/): 0 or -errno
 

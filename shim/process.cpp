@@ -2,6 +2,7 @@
 // runs on the caller's thread area, and the runtime's atfork handlers do the rest (core/runtime.cpp).
 #include <stdarg.h>
 
+#include "shim/os_thread.h"
 #include "shim/real.h"
 
 using vt::shim::errno_result;
@@ -158,6 +159,45 @@ vfork:
     .globl __vfork
     .set __vfork, vfork
 )");
+
+// ---------------------------------------------------------------- children that fork's handlers don't see: _Fork(3), clone(2), fork by syscall(2)
+
+namespace {
+struct CloneStart {
+  int (*function)(void*);
+  void* argument;
+};
+int start_copy(void* start) {
+  vt::fork_ends_in_child();
+  auto* s = static_cast<CloneStart*>(start);
+  return s->function(s->argument);
+}
+}  // namespace
+
+VT_EXPORT pid_t _Fork() {
+  return (pid_t)vt::shim::forked([] { return (long)VT_REAL(_Fork)(); });
+}
+// A child with memory of its own is a forked one. One that has ours and our thread pointer mustn't park. With a thread pointer of its own it's a platform thread, or none of our business.
+VT_EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
+  va_list list;
+  va_start(list, argument);
+  auto* parent_id = va_arg(list, pid_t*);
+  void* area = va_arg(list, void*);
+  auto* child_id = va_arg(list, pid_t*);
+  va_end(list);
+  auto call = [&](int (*f)(void*), void* a) { return VT_REAL(clone)(f, stack, flags, a, parent_id, area, child_id); };
+  if ((flags & CLONE_SETTLS) || !function || !stack) return call(function, argument);
+  if (!(flags & CLONE_VM)) {
+    CloneStart start{function, argument};
+    return (int)vt::shim::forked([&] { return (long)call(start_copy, &start); });
+  }
+  bool suspended = flags & CLONE_VFORK;
+  suspended ? vt::vfork_enter() : vt::vfork_stay();
+  int pid = call(function, argument);
+  if (suspended) vt::vfork_leave();
+  return pid;
+}
+VT_EXPORT int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) __attribute__((alias("clone"), nothrow));
 
 // ---------------------------------------------------------------- waiting for children
 

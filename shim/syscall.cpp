@@ -7,6 +7,7 @@
 #include <sys/sem.h>
 #include <sys/syscall.h>
 
+#include "shim/os_thread.h"
 #include "shim/real.h"
 #include "sys/memory.h"
 
@@ -308,13 +309,11 @@ bool without_wait(long number, const Arguments& a, long* r) {
     case SYS_close_range: *r = close_range((unsigned)a[0], (unsigned)a[1], a.number(2)); return true;
     case SYS_ioctl: *r = ioctl(a.number(0), (unsigned long)a[1], a[2]); return true;
     case SYS_setsockopt: *r = setsockopt(a.number(0), a.number(1), a.number(2), a.at<void>(3), (socklen_t)a[4]); return true;
-    case SYS_setns: *r = setns(a.number(0), a.number(1)); return true;
-    case SYS_unshare: *r = unshare(a.number(0)); return true;
     case SYS_rt_sigprocmask: *r = raw_sigprocmask(number, a); return true;
     case SYS_sigaltstack: *r = sigaltstack(a.at<stack_t>(0), a.at<stack_t>(1)); return true;
     case SYS_sched_getaffinity: *r = raw_sched_getaffinity(number, a); return true;
     case SYS_sched_setaffinity: *r = sched_setaffinity(a.number(0), (size_t)a[1], a.at<cpu_set_t>(2)); return true;
-    default: return false;
+    default: return vt::shim::os_thread_call(number, a.v, r);
   }
 }
 

@@ -207,27 +207,6 @@ VT_EXPORT int sched_setparam(pid_t pid, const sched_param* param) {
   return (int)errno_result(vt::thread_set_policy(pthread_self(), sched_getscheduler(0), param->sched_priority));
 }
 
-// ---------------------------------------------------------------- namespaces belong to the OS thread: setns(2), unshare(2)
-
-namespace {
-template <class Call>
-int pinned_for_good(Call&& call) {
-  if (!vt::on_vthread()) return call();
-  if (int r = vt::pin(); r < 0) return (int)errno_result(r);
-  int r = call(), e = errno;
-  if (r == 0) vt::pin_for_good();
-  else vt::unpin();
-  errno = e;
-  return r;
-}
-}  // namespace
-VT_EXPORT int setns(int fd, int kind) {
-  return pinned_for_good([&] { return VT_REAL(setns)(fd, kind); });
-}
-VT_EXPORT int unshare(int flags) {
-  return pinned_for_good([&] { return VT_REAL(unshare)(flags); });
-}
-
 // ---------------------------------------------------------------- dlopen: new static TLS into the areas that exist
 
 VT_EXPORT void* dlopen(const char* file, int mode) {

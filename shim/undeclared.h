@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+struct __user_cap_header_struct;
+struct __user_cap_data_struct;
 extern "C" {
+int capset(struct __user_cap_header_struct*, const struct __user_cap_data_struct*);
 ssize_t __read_chk(int, void*, size_t, size_t);
 ssize_t __pread_chk(int, void*, size_t, off_t, size_t);
 ssize_t __pread64_chk(int, void*, size_t, off64_t, size_t);
@@ -47,6 +50,7 @@ int __res_nquery(struct __res_state*, const char*, int, int, unsigned char*, int
 int __res_nsearch(struct __res_state*, const char*, int, int, unsigned char*, int);
 int __res_nquerydomain(struct __res_state*, const char*, const char*, int, int, unsigned char*, int);
 int __res_nsend(struct __res_state*, const unsigned char*, int, unsigned char*, int);
+int __clone(int (*)(void*), void*, int, void*, ...);
 int __pthread_once(pthread_once_t*, void (*)(void));
 int __pthread_rwlock_tryrdlock(pthread_rwlock_t*);
 int __pthread_rwlock_trywrlock(pthread_rwlock_t*);

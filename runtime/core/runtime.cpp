@@ -281,6 +281,24 @@ void vfork_leave() noexcept {
   if (VThread* v = current()) --v->in_vfork;
 }
 
+bool on_own_os_thread(const VThread* v) noexcept { return v->carrier && v->carrier->os_tid == sys::raw(SYS_gettid); }
+void vfork_stay() noexcept {
+  if (VThread* v = current()) v->shares_area = true;
+}
+
+// A handler that stands on the runtime, whose locks may be held below it, goes without them.
+bool fork_begins() noexcept {
+  if (!active() || self()->depth) return false;
+  before_fork();
+  return true;
+}
+void fork_ends_in_parent(bool begun) noexcept {
+  if (begun) after_fork_in_parent();
+}
+void fork_ends_in_child() noexcept {
+  if (active()) after_fork_in_child();
+}
+
 void yield() noexcept {
   if (can_park())
     yield_now();

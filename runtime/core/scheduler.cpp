@@ -231,7 +231,7 @@ void yield_now() noexcept {
 
 void chaos_yield() noexcept {
   VThread* v = current();
-  if (!v || v->depth || v->in_vfork) return;
+  if (!v || v->depth || is_child_of(v)) return;
   if (!v->random) v->random = config.chaos * 0x2545f4914f6cdd1d + v->slot;
   if ((next_random(v->random) & 3) == 0) yield_now();
 }

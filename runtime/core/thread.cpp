@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
+#include "core/os_numbers.h"
 #include "core/monitor.h"
 #include "core/registry.h"
 #include "core/runtime.h"
@@ -193,10 +194,12 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->cpu_time.store(0, std::memory_order_relaxed);
   v->policy = w.policy;
   v->priority = w.priority;
+  os_numbers_inherit(v);
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->in_vfork = 0;
+  v->shares_area = false;
   v->random = 0;
   v->depth = 1;  // until entry() has run
   v->deferred_count = 0;

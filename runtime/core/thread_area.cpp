@@ -47,6 +47,9 @@ struct Glibc {
   long robust_futex_offset;
   long rseq_cpu_id;  // 0: none registered
   long map_tls_offset, map_tls_modid;
+  char** slots;     // ld.so's list of tables of modules with TLS, by modid
+  size_t slot_size;
+  long slots_length, slots_next, slots_first, slot_generation;
   long resp;        // the resolver's pointer to its state, __resp: in libc's block; 0: not found
   link_map* first_map;
   long libc_block;  // libc's own TLS block is at tp - libc_block
@@ -99,6 +102,30 @@ const ElfW(Phdr)* tls_segment(const link_map* map, const ElfW(Phdr)** storage) n
       &search);
   *storage = search.tls;
   return search.tls;
+}
+
+bool find_slots(const char** missing) noexcept {
+  char* rtld;
+  const uint32_t* size;
+  long list;
+  if (!find(rtld, "_rtld_global", missing) || !field(list, "_thread_db_rtld_global__dl_tls_dtv_slotinfo_list", missing, 64) ||
+      !find(size, "_thread_db_sizeof_dtv_slotinfo", missing) || !field(g.slots_length, "_thread_db_dtv_slotinfo_list_len", missing, 64) ||
+      !field(g.slots_next, "_thread_db_dtv_slotinfo_list_next", missing, 64) ||
+      !field(g.slots_first, "_thread_db_dtv_slotinfo_list_slotinfo", missing) || !field(g.slot_generation, "_thread_db_dtv_slotinfo_gen", missing, 64))
+    return false;
+  g.slots = &at<char*>(rtld, list);
+  g.slot_size = *size;
+  return true;
+}
+
+/// A number that tells one module from another that has its modid later; 0: there's none.
+size_t generation_of(size_t modid) noexcept {
+  for (char* table = *g.slots; table; table = at<char*>(table, g.slots_next)) {
+    auto n = at<size_t>(table, g.slots_length);
+    if (modid < n) return __atomic_load_n(&at<size_t>(table, g.slots_first + (long)(modid * g.slot_size) + g.slot_generation), __ATOMIC_ACQUIRE);
+    modid -= n;
+  }
+  return 0;
 }
 
 bool find_libc_block(const char** missing) noexcept {
@@ -158,7 +185,7 @@ bool thread_area_probe(const char** missing) noexcept {
       !field(g.cancelhandling, "_thread_db_pthread_cancelhandling", missing, 32) ||
       !field(g.dtvp, "_thread_db_pthread_dtvp", missing, 64) ||
       !field(g.map_tls_offset, "_thread_db_link_map_l_tls_offset", missing, 64) ||
-      !field(g.map_tls_modid, "_thread_db_link_map_l_tls_modid", missing, 64))
+      !field(g.map_tls_modid, "_thread_db_link_map_l_tls_modid", missing, 64) || !find_slots(missing))
     return false;
   static_info(&g.static_size, &g.static_alignment);
   g.pthread_size = *pthread_size;
@@ -257,7 +284,8 @@ std::atomic<uint32_t> loads{0};   // dlopen calls so far
 std::atomic<uint32_t> synced{0};  // `loads` at the start of the last sync
 std::atomic<uint32_t> loading{0};  // dlopen calls under way
 SpinLock sync_lock{Rank::kRuntime};
-size_t known_modules = 0;  // modids up to this one have been seen
+constexpr size_t kModules = 4096;  // static TLS is full long before
+size_t known[kModules];            // by modid: the generation whose image is in the areas. A modid is given again after dlclose
 
 struct Image {
   long offset;
@@ -289,17 +317,18 @@ void static_tls_sync() noexcept {
   RuntimeSection section;
   LockGuard guard(sync_lock);
   uint32_t seen = loads.load(std::memory_order_acquire);
-  size_t highest = known_modules;
   for (link_map* map = g.first_map; map; map = map->l_next) {
     size_t modid = at<size_t>((char*)map, g.map_tls_modid);
     long offset = at<long>((char*)map, g.map_tls_offset);
-    if (modid > highest) highest = modid;
     const ElfW(Phdr)* tls;
-    if (modid <= known_modules || offset <= 0 || !tls_segment(map, &tls)) continue;
+    if (!modid || modid >= kModules || offset <= 0) continue;
+    size_t generation = generation_of(modid);
+    if (known[modid] == generation + 1) continue;
+    known[modid] = generation + 1;
+    if (!tls_segment(map, &tls)) continue;
     Image image{offset, (const void*)(map->l_addr + tls->p_vaddr), tls->p_filesz, tls->p_memsz};
     registry_each_area([](char* tp, void* p) { put_image(tp, *static_cast<Image*>(p)); }, &image);
   }
-  known_modules = highest;
   synced.store(seen, std::memory_order_relaxed);
 }
 

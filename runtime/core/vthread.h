@@ -47,6 +47,8 @@ struct WaitNote : Published<4> {
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
+constexpr int kNobodySaid = 100;  // a nice value that there isn't
+
 struct VThread : Self {
   // ---- the unit's, for good
   char* tp = nullptr;          // thread pointer = pthread_t
@@ -67,6 +69,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   uint32_t pins = 0;           // > 0: stays on `carrier`
@@ -97,6 +100,8 @@ struct VThread : Self {
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
   stack_t alternate_stack = {};
   int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
+  int nice = kNobodySaid;        // likewise; core/os_numbers.cpp
+  unsigned long slack = 0, default_slack = 0;  // of timers, ns, likewise; 0: nobody said
   std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;
@@ -136,10 +141,15 @@ inline VThread* current() noexcept {
 
 /// Virtual threads that haven't ended, main not counted.
 extern std::atomic<uint64_t> live;
-/// False for platform threads, and for main when there is nobody else to run meanwhile: those wait in the kernel.
+/// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
+bool on_own_os_thread(const VThread* v) noexcept;
+inline bool is_child_of(const VThread* v) noexcept { return v->in_vfork || (v->shares_area && !on_own_os_thread(v)); }
+/// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;
-  return !static_cast<const VThread*>(s)->is_main || live.load(std::memory_order_seq_cst);
+  const auto* v = static_cast<const VThread*>(s);
+  if (is_child_of(v)) return false;
+  return !v->is_main || live.load(std::memory_order_seq_cst);
 }
 
 }  // namespace vt

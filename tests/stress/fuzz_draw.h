@@ -24,6 +24,8 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/fsuid.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -505,6 +507,10 @@ static long lock_size(void) { return PICK(0, 5, 100, -1, -1000); }
 static long command(void) { return (long)(const char*[]){"exit 7", "", NULL}[in(20) ? 0 : 2]; }
 static long library(void) { return (long)(const char*[]){"/proc/none.so", "nonexistent.so", "/dev/null", ""}[below(4)]; }
 static long range_flags(void) { return PICK(0, 2, 4, 8, -1); }
+static long prctl_option(void) { return PICK(PR_SET_NAME, PR_GET_NAME, PR_GET_TIMERSLACK, PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG, PR_SET_DUMPABLE, -1, 1000); }
+static long id_wrong(void) { return -1; }
+static long which_priority(void) { return PICK(3, 99, -1); }
+static long priority_of(void) { return PICK(3, 99, -1, PRIO_PROCESS); }
 static long unshare_flags(void) { return PICK(0, 1, 0x10000, 0x100, 0x20); }
 static long stream_mode(void) { return (long)(const char*[]){"r", "w", "r+", "?"}[below(4)]; }
 static long lock(void) {

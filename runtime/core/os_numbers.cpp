@@ -1,0 +1,49 @@
+#include "core/os_numbers.h"
+
+#include <errno.h>
+#include <linux/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "core/vthread.h"
+#include "sys/raw.h"
+
+namespace vt {
+
+void os_numbers_inherit(VThread* v) noexcept {
+  VThread* creator = current();
+  v->nice = creator ? creator->nice : kNobodySaid;
+  v->slack = v->default_slack = creator ? creator->slack : 0;
+}
+
+// Nobody said: carriers have what the process began with. The system call tells 20 - nice.
+int thread_get_nice() noexcept {
+  VThread* v = current();
+  return v->nice != kNobodySaid ? v->nice : 20 - (int)sys::raw(SYS_getpriority, PRIO_PROCESS, 0);
+}
+
+int thread_set_nice(int nice) noexcept {
+  nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
+  rlimit limit{};
+  if (nice < thread_get_nice() && geteuid() != 0 && (getrlimit(RLIMIT_NICE, &limit) || limit.rlim_cur < (rlim_t)(20 - nice))) return -EACCES;
+  current()->nice = nice;
+  return 0;
+}
+
+void thread_note_nice(int nice) noexcept {
+  if (VThread* v = current()) v->nice = nice;
+}
+
+unsigned long thread_get_slack() noexcept {
+  VThread* v = current();
+  return v->slack ? v->slack : (unsigned long)sys::raw(SYS_prctl, PR_GET_TIMERSLACK);
+}
+
+void thread_set_slack(unsigned long slack) noexcept {
+  VThread* v = current();
+  v->slack = slack ? slack : v->default_slack;
+}
+
+}  // namespace vt
