@@ -214,6 +214,7 @@ VT_EXPORT void* dlopen(const char* file, int mode) {
   // jump, and the new areas are looked after at the next occasion. With a slash we return here first.
   if (!file || !strchr(file, '/')) {
     vt::static_tls_note_load();
+    if (vt::active()) vt::static_tls_show();
     return VT_REAL(dlopen)(file, mode);
   }
   if (!vt::active()) return VT_REAL(dlopen)(file, mode);
@@ -222,4 +223,10 @@ VT_EXPORT void* dlopen(const char* file, int mode) {
   vt::static_tls_load_ends();
   if (handle) vt::static_tls_sync();
   return handle;
+}
+// Into another namespace: a jump, likewise.
+VT_EXPORT void* dlmopen(Lmid_t space, const char* file, int mode) {
+  vt::static_tls_note_load();
+  if (vt::active()) vt::static_tls_show();
+  return VT_REAL(dlmopen)(space, file, mode);
 }

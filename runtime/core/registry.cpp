@@ -49,8 +49,8 @@ VThread* registry_at(uint32_t slot) noexcept {
   return chunks[slot / kChunk].load(std::memory_order_acquire)[slot % kChunk].load(std::memory_order_acquire);
 }
 
-void registry_each_area(void (*visit)(char*, void*), void* arg) noexcept {
-  for (uint32_t i = 0, n = registry_count(); i < n; ++i) visit(registry_at(i)->tp, arg);
+void registry_each_area(void (*visit)(VThread*, void*), void* arg) noexcept {
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i) visit(registry_at(i), arg);
 }
 
 // ---------------------------------------------------------------- names and ids

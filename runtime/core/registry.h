@@ -26,7 +26,7 @@ VThread* registry_at(uint32_t slot) noexcept;
 /// Whose id it is, as gettid() tells; null if nobody's. @signal safe
 VThread* registry_find(pid_t id) noexcept;  // null beyond the end
 uint32_t registry_count() noexcept;
-void registry_each_area(void (*visit)(char* tp, void* arg), void* arg) noexcept;
+void registry_each_area(void (*visit)(VThread*, void* arg), void* arg) noexcept;
 
 // ---------------------------------------------------------------- what they do
 

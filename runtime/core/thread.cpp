@@ -103,6 +103,7 @@ void entry(sys::Transfer transfer) {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   if (v->forked) exit(0);  // the only thread of a forked child has ended
+  static_tls_hide(v);
   foreign_thread_ends(v);
   v->depth = 1;
   leave_for_ever();
@@ -200,6 +201,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->in_vfork = 0;
   v->shares_area = false;
+  v->loads = 0;
   v->random = 0;
   v->depth = 1;  // until entry() has run
   v->deferred_count = 0;

@@ -1,6 +1,7 @@
 #include "core/thread_area.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <locale.h>
 #include <malloc.h>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/spin_lock.h"
 #include "core/registry.h"
+#include "core/scheduler.h"
 #include "core/self.h"
 #include "core/vthread.h"
 #include "sys/fs_base.h"
@@ -49,6 +51,8 @@ struct Glibc {
   long map_tls_offset, map_tls_modid;
   char** slots;     // ld.so's list of tables of modules with TLS, by modid
   size_t slot_size;
+  char* user_stacks;  // glibc's list of the threads on stacks of the program's, and the lock of such lists; null: not found
+  uint32_t* stacks_lock;
   long slots_length, slots_next, slots_first, slot_generation;
   long resp;        // the resolver's pointer to its state, __resp: in libc's block; 0: not found
   link_map* first_map;
@@ -117,6 +121,37 @@ bool find_slots(const char** missing) noexcept {
   g.slot_size = *size;
   return true;
 }
+
+/// Only for the glibc that was looked at: thread_db says where the lists are, but not the lock behind them.
+void find_stacks() noexcept {
+  const char* missing;
+  char* rtld;
+  long used, user;
+  if (strcmp(gnu_get_libc_version(), "2.36") != 0 || !find(rtld, "_rtld_global", &missing) ||
+      !field(used, "_thread_db_rtld_global__dl_stack_used", &missing) || !field(user, "_thread_db_rtld_global__dl_stack_user", &missing))
+    return;
+  char* cache = rtld + user + 16;  // then a size, an address, the lock
+  auto* lock = &at<uint32_t>(cache, 32);
+  if (user != used + 16 || at<char*>(at<char*>(cache, 0), 8) != cache || *lock != 0) return;
+  g.user_stacks = rtld + user;
+  g.stacks_lock = lock;
+}
+
+/// glibc's own lock of three states; who holds it may be any thread of the process, for some instructions or a setuid.
+class StacksLock {
+ public:
+  StacksLock() noexcept {
+    uint32_t free = 0;
+    if (__atomic_compare_exchange_n(g.stacks_lock, &free, 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    while (__atomic_exchange_n(g.stacks_lock, 2u, __ATOMIC_ACQUIRE) != 0) sys::raw(SYS_futex, g.stacks_lock, kWait, 2, nullptr);
+  }
+  ~StacksLock() {
+    if (__atomic_exchange_n(g.stacks_lock, 0u, __ATOMIC_RELEASE) > 1) sys::raw(SYS_futex, g.stacks_lock, kWake, 1);
+  }
+
+ private:
+  static constexpr int kWait = 128, kWake = 129;  // FUTEX_WAIT, FUTEX_WAKE, private
+};
 
 /// A number that tells one module from another that has its modid later; 0: there's none.
 size_t generation_of(size_t modid) noexcept {
@@ -187,6 +222,7 @@ bool thread_area_probe(const char** missing) noexcept {
       !field(g.map_tls_offset, "_thread_db_link_map_l_tls_offset", missing, 64) ||
       !field(g.map_tls_modid, "_thread_db_link_map_l_tls_modid", missing, 64) || !find_slots(missing))
     return false;
+  find_stacks();
   static_info(&g.static_size, &g.static_alignment);
   g.pthread_size = *pthread_size;
   g.key_data_size = *key_data_size;
@@ -293,15 +329,49 @@ struct Image {
   size_t file_size, memory_size;
 };
 
-void put_image(char* tp, const Image& image) noexcept {
-  char* block = tp - image.offset;
+void put_image(VThread* v, void* p) noexcept {
+  if (g.user_stacks && __atomic_load_n(&v->loads, __ATOMIC_ACQUIRE)) return;  // ld.so does it
+  auto& image = *static_cast<Image*>(p);
+  char* block = v->tp - image.offset;
   memcpy(block, image.data, image.file_size);
   memset(block + image.file_size, 0, image.memory_size - image.file_size);
 }
 }  // namespace
 
-void static_tls_load_begins() noexcept { loading.fetch_add(1, std::memory_order_acq_rel); }
+// While a virtual thread loads libraries its area is on glibc's list: so ld.so puts their static TLS there before their constructors run on
+// the thread. What glibc does besides with those on the list is to signal them by their ids for setuid, which fails for a virtual one.
+void static_tls_show() noexcept {
+  VThread* v = current();
+  if (!v || v->is_main || v->loads++ || !g.user_stacks) return;
+  RuntimeSection section;
+  StacksLock lock;
+  char *node = v->tp + g.list, *head = g.user_stacks, *first = at<char*>(head, 0);
+  at<char*>(node, 0) = first;
+  at<char*>(node, 8) = head;
+  at<char*>(first, 8) = node;
+  at<char*>(head, 0) = node;
+}
+void static_tls_load_begins() noexcept {
+  loading.fetch_add(1, std::memory_order_acq_rel);
+  static_tls_show();
+}
+void static_tls_hide(VThread* v) noexcept {
+  if (!v->loads) return;
+  __atomic_store_n(&v->loads, 0u, __ATOMIC_RELEASE);
+  if (!g.user_stacks) return;
+  RuntimeSection section;
+  StacksLock lock;
+  char *node = v->tp + g.list, *next = at<char*>(node, 0), *before = at<char*>(node, 8);
+  at<char*>(before, 0) = next;
+  at<char*>(next, 8) = before;
+  at<char*>(node, 0) = at<char*>(node, 8) = node;
+}
 void static_tls_load_ends() noexcept {
+  static_tls_sync();  // while this thread's own area is left out: what constructors wrote there stays
+  if (VThread* v = current(); v && !v->is_main && v->loads) {
+    if (v->loads == 1) static_tls_hide(v);
+    else --v->loads;
+  }
   loading.fetch_sub(1, std::memory_order_acq_rel);
   static_tls_note_load();
 }
@@ -327,7 +397,7 @@ void static_tls_sync() noexcept {
     known[modid] = generation + 1;
     if (!tls_segment(map, &tls)) continue;
     Image image{offset, (const void*)(map->l_addr + tls->p_vaddr), tls->p_filesz, tls->p_memsz};
-    registry_each_area([](char* tp, void* p) { put_image(tp, *static_cast<Image*>(p)); }, &image);
+    registry_each_area(put_image, &image);
   }
   synced.store(seen, std::memory_order_relaxed);
 }

@@ -11,6 +11,8 @@
 
 namespace vt {
 
+struct VThread;
+
 /// Finds what is needed in this glibc. False with *missing set: this glibc lacks it, and nothing may be virtual.
 /// @thread any, once, before any other function here
 bool thread_area_probe(const char** missing) noexcept;
@@ -43,7 +45,11 @@ void thread_area_set_cancelled(char* tp) noexcept;
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context
 void static_tls_load_begins() noexcept;
+/// To ld.so, until as many static_tls_load_ends() or the thread's end.
+void static_tls_show() noexcept;
 void static_tls_load_ends() noexcept;
+/// At the end of a thread: it may have left a constructor by pthread_exit.
+void static_tls_hide(VThread* v) noexcept;
 /// A load of which only the start can be seen (dlopen by a name that is searched for on the caller's behalf).
 void static_tls_note_load() noexcept;
 bool static_tls_is_behind() noexcept;

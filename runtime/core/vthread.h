@@ -69,6 +69,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
   bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
