@@ -86,6 +86,10 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept;
 /// `timeout` is relative; null waits for ever. Not changed.
 int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept;
 int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const timespec* timeout) noexcept;
+/// For a wait in the kernel of a thread that doesn't park: was it interrupted though no handler of the program's ran? The end of main's ring
+/// does that to calls which the kernel doesn't restart.
+uint32_t handlers_counted() noexcept;
+bool no_handler_since(uint32_t count) noexcept;
 int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept;
 /// Until there is something to read; `deadline`: ns, CLOCK_MONOTONIC. > 0, -EAGAIN at the deadline, or -EINTR.
 int io_wait_readable(int fd, uint64_t deadline) noexcept;
@@ -110,6 +114,7 @@ bool io_lingers(int fd) noexcept;
 void io_forget(int fd) noexcept;
 /// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
 int io_next_own(unsigned fd) noexcept;
+bool io_is_own(int fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
 
@@ -181,7 +186,7 @@ uint64_t thread_pending_signals() noexcept;
 int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept;
 /// sigaction(2). @signal safe
 int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
-/// sigsuspend(2): waits until a handler has run under `mask`; null: under the present one (pause(2)). -EINTR. @parks
+/// sigsuspend(2): waits until a handler has run under `mask`; null: under the present one (pause(2)). -EINTR, or kGoNative. @parks
 int signal_suspend(const sigset_t* mask) noexcept;
 /// sigtimedwait(2): the signal's number; null waits for ever. -EAGAIN, -EINTR, -EINVAL. @parks
 int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept;

@@ -159,7 +159,7 @@ VT_EXPORT int setsockopt(int fd, int level, int option, const void* value, sockl
 }
 namespace {
 /// A ring or the like: for the program there is no such descriptor.
-bool is_own(int fd) { return fd >= 0 && vt::io_next_own((unsigned)fd) == fd; }
+bool is_own(int fd) { return vt::io_is_own(fd); }
 
 /// The range without what is our own.
 template <class Close>
@@ -243,13 +243,10 @@ VT_EXPORT int fcntl64(int fd, int command, ...) {
   va_end(list);
   int r = -1;
   if ((command == F_SETLKW || command == F_OFD_SETLKW) && vt::can_park()) {
-    int before = errno;
-    r = VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument);
-    if (r == -1 && (errno == EAGAIN || errno == EACCES)) {
-      errno = before;
-      vt::blocking([&] { r = VT_REAL(fcntl64)(fd, command, argument); });
-    }
-    return r;
+    pthread_testcancel();
+    return vt::shim::announced_if_busy<vt::shim::k_fcntl64>(
+        EAGAIN, [&] { return VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument); },
+        [&] { return VT_REAL(fcntl64)(fd, command, argument); });
   }
   r = VT_REAL(fcntl64)(fd, command, argument);
   if (command == F_SETFL && ((long)argument & O_NONBLOCK)) vt::io_note_nonblocking();
@@ -295,19 +292,11 @@ VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
 
 VT_EXPORT int flock(int fd, int operation) {
   if ((operation & LOCK_NB) || !vt::can_park()) return VT_REAL(flock)(fd, operation);
-  int before = errno, r = VT_REAL(flock)(fd, operation | LOCK_NB);
-  if (r == -1 && errno == EWOULDBLOCK) {
-    errno = before;
-    vt::blocking([&] { r = VT_REAL(flock)(fd, operation); });
-  }
-  return r;
+  return vt::shim::announced_if_busy<vt::shim::k_flock>(EWOULDBLOCK, [&] { return VT_REAL(flock)(fd, operation | LOCK_NB); },
+                                                        [&] { return VT_REAL(flock)(fd, operation); });
 }
 VT_EXPORT int lockf64(int fd, int command, off64_t size) {
-  int r = -1;
-  if (vt::can_park() && command == F_LOCK)
-    vt::blocking([&] { r = VT_REAL(lockf64)(fd, command, size); });
-  else
-    r = VT_REAL(lockf64)(fd, command, size);
-  return r;
+  if (command == F_LOCK) VT_BLOCKING(lockf64, fd, command, size);
+  return VT_REAL(lockf64)(fd, command, size);
 }
 VT_EXPORT int lockf(int fd, int command, off_t size) { return lockf64(fd, command, size); }

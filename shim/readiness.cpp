@@ -1,6 +1,7 @@
 // poll, select, epoll_wait and their kin. poll(2), select(2), epoll_wait(2). The signal masks of ppoll, pselect and
 // epoll_pwait count on main; asynchronous signals don't reach the other virtual threads (DESIGN.md rule 17).
 #include "shim/real.h"
+#include "sys/clock.h"
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
@@ -33,6 +34,25 @@ bool parks(const sigset_t* mask = nullptr) {
   if (!vt::can_park() || (mask && !vt::sys::readable(mask, 8))) return false;
   pthread_testcancel();
   return true;
+}
+
+int to_ms(const timespec* t) { return t ? (int)(t->tv_sec * 1000 + (t->tv_nsec + 999999) / 1000000) : -1; }
+
+/// The kernel's own wait, for a thread that doesn't park; it goes on when nothing but the end of main's ring has interrupted it.
+template <class Wait>
+int undisturbed(const timespec* timeout, Wait&& wait) {
+  uint64_t start = vt::sys::now();
+  timespec rest;
+  for (const timespec* t = timeout;;) {
+    uint32_t handlers = vt::handlers_counted();
+    int e = errno, r = wait(t);
+    if (r >= 0 || errno != EINTR || !vt::no_handler_since(handlers)) return r;
+    errno = e;
+    if (!timeout) continue;
+    uint64_t end = vt::sys::add(start, vt::sys::to_ns(*timeout)), now = vt::sys::now();
+    rest = vt::sys::to_timespec(end > now ? end - now : 0);
+    t = &rest;
+  }
 }
 
 }  // namespace
@@ -92,23 +112,26 @@ VT_EXPORT int pselect(int count, fd_set* reads, fd_set* writes, fd_set* excepts,
 
 VT_EXPORT int epoll_wait(int epfd, epoll_event* events, int max, int timeout) {
   int r = parks() ? vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get()) : vt::kGoNative;
-  return r == vt::kGoNative ? VT_REAL(epoll_wait)(epfd, events, max, timeout) : (int)errno_result(r);
+  if (r != vt::kGoNative) return (int)errno_result(r);
+  return undisturbed(Milliseconds(timeout).get(), [&](const timespec* rest) { return VT_REAL(epoll_wait)(epfd, events, max, to_ms(rest)); });
 }
 VT_EXPORT int epoll_pwait(int epfd, epoll_event* events, int max, int timeout, const sigset_t* mask) {
-  if (!parks(mask)) return VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+  auto native = [&](const timespec* rest) { return VT_REAL(epoll_pwait)(epfd, events, max, to_ms(rest), mask); };
+  if (!parks(mask)) return undisturbed(Milliseconds(timeout).get(), native);
   int r;
   {
     Masked masked(mask);
     r = vt::io_epoll_wait(epfd, events, max, Milliseconds(timeout).get());
   }
-  return r == vt::kGoNative ? VT_REAL(epoll_pwait)(epfd, events, max, timeout, mask) : (int)errno_result(r);
+  return r == vt::kGoNative ? undisturbed(Milliseconds(timeout).get(), native) : (int)errno_result(r);
 }
 VT_EXPORT int epoll_pwait2(int epfd, epoll_event* events, int max, const timespec* timeout, const sigset_t* mask) {
-  if (!parks(mask) || (timeout && !vt::sys::readable(timeout, sizeof *timeout))) return VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+  auto native = [&](const timespec* rest) { return VT_REAL(epoll_pwait2)(epfd, events, max, rest, mask); };
+  if (!parks(mask) || (timeout && !vt::sys::readable(timeout, sizeof *timeout))) return undisturbed(timeout, native);
   int r;
   {
     Masked masked(mask);
     r = vt::io_epoll_wait(epfd, events, max, timeout);
   }
-  return r == vt::kGoNative ? VT_REAL(epoll_pwait2)(epfd, events, max, timeout, mask) : (int)errno_result(r);
+  return r == vt::kGoNative ? undisturbed(timeout, native) : (int)errno_result(r);
 }

@@ -10,6 +10,7 @@ using vt::shim::errno_result;
 using vt::sys::readable;
 
 VT_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
+  if (signal < 1 || signal >= NSIG || signal == 32 || signal == 33) return (int)errno_result(-EINVAL);  // before it looks at *action
   return (int)errno_result(vt::signal_action(signal, action, old));
 }
 
@@ -158,12 +159,14 @@ VT_EXPORT sighandler_t sigset(int signal, sighandler_t what) {
 VT_EXPORT int pause() {
   if (!vt::can_park()) return VT_REAL(pause)();
   pthread_testcancel();
-  return (int)errno_result(vt::signal_suspend(nullptr));
+  int r = vt::signal_suspend(nullptr);
+  return r == vt::kGoNative ? VT_REAL(pause)() : (int)errno_result(r);
 }
 VT_EXPORT int sigsuspend(const sigset_t* mask) {
   if (!vt::can_park() || !readable(mask, 8)) return VT_REAL(sigsuspend)(mask);
   pthread_testcancel();
-  return (int)errno_result(vt::signal_suspend(mask));
+  int r = vt::signal_suspend(mask);
+  return r == vt::kGoNative ? VT_REAL(sigsuspend)(mask) : (int)errno_result(r);
 }
 VT_EXPORT int __sigsuspend(const sigset_t* mask) { return sigsuspend(mask); }
 /// X/Open's takes a signal that is unblocked meanwhile, BSD's a mask.

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 
 #include "shim/os_thread.h"
@@ -355,6 +357,16 @@ bool with_wait(long number, const Arguments& a, long* r) {
       *r = errno_result(vt::io_waitid((idtype_t)a[0], (id_t)a[1], a.at<siginfo_t>(2), a.number(3), a.at<struct rusage>(4)));
       return true;
     case SYS_pause: *r = pause(); return true;
+    case SYS_recvmmsg: *r = recvmmsg(a.number(0), a.at<mmsghdr>(1), (unsigned)a[2], a.number(3), a.at<timespec>(4)); return true;
+    case SYS_sendmmsg: *r = sendmmsg(a.number(0), a.at<mmsghdr>(1), (unsigned)a[2], a.number(3)); return true;
+    case SYS_open: *r = open(a.at<char>(0), a.number(1), a.number(2)); return true;
+    case SYS_openat: *r = openat(a.number(0), a.at<char>(1), a.number(2), a.number(3)); return true;
+    case SYS_splice: *r = splice(a.number(0), a.at<off64_t>(1), a.number(2), a.at<off64_t>(3), (size_t)a[4], (unsigned)a[5]); return true;
+    case SYS_tee: *r = tee(a.number(0), a.number(1), (size_t)a[2], (unsigned)a[3]); return true;
+    case SYS_semop: *r = semop(a.number(0), a.at<sembuf>(1), (size_t)a[2]); return true;
+    case SYS_semtimedop: *r = semtimedop(a.number(0), a.at<sembuf>(1), (size_t)a[2], a.at<timespec>(3)); return true;
+    case SYS_msgrcv: *r = msgrcv(a.number(0), a.at<void>(1), (size_t)a[2], a[3], a.number(4)); return true;
+    case SYS_msgsnd: *r = msgsnd(a.number(0), a.at<void>(1), (size_t)a[2], a.number(3)); return true;
     case SYS_futex_waitv: *r = announced(number, a); return true;
     default: return false;
   }
@@ -382,6 +394,9 @@ VT_EXPORT long syscall(long number, ...) {
   switch (number) {
     case SYS_futex: return futex(number, a);
     case SYS_gettid: return vt::thread_id();
+    case SYS_set_tid_address:  // the kernel would clear it at the carrier's end instead of the thread's, and the carrier's own be lost
+      if (vt::on_vthread()) return vt::thread_id();
+      break;
     case SYS_exit: return raw_exit(number, a);
     default: break;
   }

@@ -169,6 +169,8 @@ VT_EXPORT int pthread_getschedparam(pthread_t thread, int* policy, sched_param* 
 }
 VT_EXPORT int pthread_setschedparam(pthread_t thread, int policy, const sched_param* param) {
   if (!vt::is_vthread(thread)) return VT_REAL(pthread_setschedparam)(thread, policy, param);
+  if (policy < 0 || !param) return EINVAL;
+  if (!readable(param, sizeof *param)) return EFAULT;
   return -vt::thread_set_policy(thread, policy, param->sched_priority);
 }
 VT_EXPORT int pthread_setschedprio(pthread_t thread, int priority) {

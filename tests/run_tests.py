@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
-shim, with one carrier, in chaos mode (progress/ with 8 carriers, too). Native must pass first. At last the scheduler's races with some seeds (stress/run.py), and the fuzzer (stress/fuzz.py).
+shim, with one carrier, in chaos mode (progress/ with 8 carriers, too). Native must pass first. So also unmodified programs, where they are installed
+(tests/apps/). At last the scheduler's races with some seeds (stress/run.py), and the fuzzer (stress/fuzz.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
@@ -20,6 +21,8 @@ MODES = {
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
 ALONE = ("server", "fairness", "progress/raw_throughput")  # families and tests that count OS threads, measure, and load both CPUs: after the others, one by one
+# What issue 3 asks for on 1, 2 and 8 carriers, and where signals find threads.
+ON_EIGHT = ("progress/", "fairness/", "signal/", "server/waves", "python/switchinterval", "python/callbacks.", "thread/pin.")
 
 
 def command(source, out):
@@ -90,7 +93,7 @@ def run_ways(name, source, out):
             for python in sorted(glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python3")))[:1]:
                 mode = "shim-chaos" if "stress" in name or "callbacks" in name else "shim"
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
-    if name.startswith("progress/"):  # with more carriers than CPUs, too
+    if name.startswith(ON_EIGHT):  # with more carriers than CPUs, too
         ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))
     for mode, extra, argv in ways:
         code, text = bounded(argv, extra, LIMIT)
@@ -105,8 +108,8 @@ def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     count = {"ok": 0, "FAIL": 0, "skip": 0}
     tests = []
-    for source in sorted(glob.glob(os.path.join(TOP, "tests/behaviour/*/*"))):
-        name = os.path.relpath(source, os.path.join(TOP, "tests/behaviour"))
+    for source in sorted(glob.glob(os.path.join(TOP, "tests/behaviour/*/*"))) + sorted(glob.glob(os.path.join(TOP, "tests/apps/*.py"))):
+        name = os.path.relpath(source, os.path.join(TOP, "tests")).removeprefix("behaviour/")
         if source.endswith((".c", ".cpp", ".py")) and pattern in name:
             tests.append((name, source))
     def report(results):

@@ -89,21 +89,22 @@ void* run(void* argument) noexcept {
 
 }  // namespace
 
-bool blocking_claim() noexcept {
+Claim blocking_claim() noexcept {
   {
     LockGuard guard(lock);
     if (unclaimed) {
       --unclaimed;
-      return true;
+      return Claim::kYes;
     }
     VThread* v = current();  // none: the monitor
-    if (alive == kMaxThreads || (v && v->carrier->is_strange)) return false;
+    if (alive == kMaxThreads || (v && v->carrier->is_strange)) return Claim::kNo;
     ++alive;
   }
   Carrier* c = new_carrier();
-  if (c && os_thread_start(c, run) == 0) {
+  int r = c ? os_thread_start(c, run) : ENOMEM;
+  if (r == 0) {
     started.fetch_add(1, std::memory_order_relaxed);
-    return true;
+    return Claim::kYes;
   }
   LockGuard guard(lock);
   --alive;
@@ -111,7 +112,7 @@ bool blocking_claim() noexcept {
     c->left = (VThread*)spare;
     spare = c;
   }
-  return false;
+  return r == EBUSY ? Claim::kLater : Claim::kNo;
 }
 
 void blocking_unclaim() noexcept {
@@ -157,21 +158,25 @@ void run_pinned(void (*call)(void*), void* arg) {
   } reserved;
   call(arg);
 }
+/// Not inlined: in the unit tests whoever was moved has other thread-local variables.
+__attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
+  RuntimeSection section;
+  VThread* v = current();
+  if (pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
+  Claim claim = blocking_claim();
+  if (claim != Claim::kYes) return claim;
+  ++v->carrier->parks[(int)ParkReason::kBlocking];
+  to_blocking_thread();
+  return claim;
+}
 }  // namespace
 
 /// api.h
 void run_blocking(void (*call)(void*), void* arg) {
   if (!can_park()) return call(arg);
-  bool moved = false;
-  {
-    RuntimeSection section;
-    VThread* v = current();
-    if (!pinned_now(v) && !v->carrier->is_blocking && blocking_claim()) {
-      ++v->carrier->parks[(int)ParkReason::kBlocking];
-      to_blocking_thread();
-      moved = true;
-    }
-  }
+  Claim claim;
+  while ((claim = move_to_blocking_thread()) == Claim::kLater) yield_now();
+  bool moved = claim == Claim::kYes;
   if (!moved && current()->exclusive) {
     run_pinned(call, arg);
     return;

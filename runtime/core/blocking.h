@@ -9,9 +9,10 @@ namespace vt {
 
 struct VThread;
 
-/// Makes sure that a thread waits for the caller's push. False: none can be started; the caller then blocks its carrier, and
-/// the monitor compensates. @thread vthread in user context
-bool blocking_claim() noexcept;
+/// Makes sure that a thread waits for the caller's push. kNo: none can be started; the caller then blocks its carrier, and the monitor
+/// compensates. kLater: not now (os_thread_start's EBUSY). @thread vthread, monitor
+enum class Claim : uint8_t { kYes, kNo, kLater };
+Claim blocking_claim() noexcept;
 /// Gives a claim back unused. @thread any
 void blocking_unclaim() noexcept;
 /// @thread scheduler

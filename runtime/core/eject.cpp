@@ -37,15 +37,15 @@ bool starts_again(long number) noexcept {
     case SYS_nanosleep: case SYS_clock_nanosleep: case SYS_futex: case 449 /* futex_waitv */: case SYS_semop: case SYS_semtimedop:
     case SYS_msgrcv: case SYS_msgsnd: case SYS_mq_timedreceive: case SYS_mq_timedsend: case SYS_pause: case SYS_rt_sigsuspend:
     case SYS_rt_sigtimedwait: case SYS_io_getevents: case SYS_recvmmsg: case SYS_recvfrom: case SYS_recvmsg: case SYS_sendto:
-    case SYS_sendmsg: case SYS_accept: case SYS_accept4: case SYS_connect: return true;
+    case SYS_sendmsg: case SYS_accept: case SYS_accept4: case SYS_connect:
+    case 426 /* io_uring_enter, of a ring of the program's: EINTR tells that nothing was submitted */: return true;
     default: return false;
   }
 }
 
 /// A call that means its OS thread.
 bool is_bound_call(long number) noexcept {
-  constexpr long kIoUringEnter = 426;
-  return number == kIoUringEnter || number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
+  return number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
          number == SYS_execve || number == SYS_execveat;
 }
 
@@ -107,7 +107,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   }
   {
     RuntimeSection section;
-    if (!to) eject_restart_call(c, context);
+    eject_restart_call(c, context);
     c->eject.store(nullptr, std::memory_order_release);
     eject(v, to);
   }
@@ -162,6 +162,32 @@ bool system_call(Carrier* c, long* number, uint64_t* sp, uint64_t* pc) noexcept 
   return true;
 }
 
+/// /proc hides the call: the process has changed its user, say, so its own files there are root's.
+constexpr long kHidden = -2;
+
+/// What the instruction that begins at `at` puts into eax, if it is a mov of a constant or of a register that a call keeps; else -1.
+long moved_to_eax(const uint8_t* at, const greg_t* registers) noexcept {
+  constexpr int kNames[] = {-1, -1, REG_RDX, REG_RBX, -1, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, -1, REG_R12, REG_R13, REG_R14, REG_R15};
+  uint8_t rex = (at[0] & 0xf2) == 0x40 ? *at++ : 0;  // without .X
+  int32_t constant;
+  memcpy(&constant, at + (at[0] == 0xc7 ? 2 : 1), sizeof constant);
+  if ((rex & 1) == 0 && (at[0] == 0xb8 || (at[0] == 0xc7 && at[1] == 0xc0))) return constant;
+  if ((rex & 1) || at[0] != 0x89 || (at[1] & 0xc7) != 0xc0) return -1;
+  int name = kNames[(at[1] >> 3 & 7) + (rex & 4 ? 8 : 0)];
+  return name < 0 ? -1 : (long)registers[name];
+}
+
+/// The number of a call that was interrupted, by the code before it: what was last moved to eax, where that makes sense. A guess that is made
+/// only where /proc doesn't tell; without it the program sees an EINTR.
+long number_before(const greg_t* registers) noexcept {
+  constexpr uintptr_t kFar = 48, kShortest = 2, kPage = 4096;
+  auto* syscall = (const uint8_t*)registers[REG_RIP] - 2;
+  if (syscall[0] != 0x0f || syscall[1] != 0x05) return -1;
+  for (uintptr_t back = kShortest; back < kFar && ((uintptr_t)syscall & (kPage - 1)) >= back; ++back)
+    if (long number = moved_to_eax(syscall - back, registers); starts_again(number)) return number;
+  return -1;
+}
+
 }  // namespace
 
 int eject_signal() noexcept { return signal_number; }
@@ -185,6 +211,7 @@ bool eject_note_call(Carrier* c) noexcept {
   long number = -1;
   uint64_t sp = 0, pc = 0;
   bool known = system_call(c, &number, &sp, &pc);
+  if (!known && c->view.call == -EACCES) number = kHidden, known = true;
   c->eject_call = {number, sp, pc};
   return known;
 }
@@ -192,25 +219,36 @@ bool eject_note_call(Carrier* c) noexcept {
 void eject_restart_call(Carrier* c, void* context) noexcept {
   // The kernel has prepared the restart of most calls; of those that always end with EINTR we do the same.
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  if (registers[REG_RAX] != -EINTR) return;
   auto call = c->eject_call;
-  if (registers[REG_RAX] != -EINTR || (uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc ||
-      !starts_again(call.number))
+  if (call.number == kHidden)
+    call.number = number_before(registers);
+  else if ((uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc)
     return;
+  if (!starts_again(call.number)) return;
   registers[REG_RAX] = call.number;
   registers[REG_RIP] -= 2;
 }
 
 bool eject_blocked(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v)) return false;
-  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || !blocking_claim()) return false;
+  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || blocking_claim() != Claim::kYes) return false;
   c->eject_to = nullptr;
   if (send(c, v)) return true;
   blocking_unclaim();
   return false;
 }
 
+bool eject_in_place(Carrier* c, VThread* v) noexcept {
+  if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
+  c->eject_to = c;
+  return send(c, v);
+}
+
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept {
   if (!to || to == c || !may_be_ejected(c, v)) return false;
+  c->eject_call = {};
+  c->eject_call.number = -1;
   c->eject_to = to;
   return send(c, v);
 }

@@ -240,8 +240,15 @@ void main_ask_native() noexcept {
 
 void main_go_native(Carrier* c) noexcept {
   c->go_native.store(false, std::memory_order_relaxed);
-  IoWait* w = main_thread()->io_wait.load(std::memory_order_relaxed);
-  if (!w || w->home != c || w->has_deadline || w->cancelled || live.load(std::memory_order_seq_cst)) return;
+  if (live.load(std::memory_order_seq_cst)) return;
+  MainThread* m = main_thread();
+  if (WaitNode* n = m->waits_on; n && m->waits_for_ever && !n->keeps_place) {
+    if (!take_out(n, WaitResult::kInterrupted)) return;
+    m->goes_native = true;
+    return wake(n, c);
+  }
+  IoWait* w = m->io_wait.load(std::memory_order_relaxed);
+  if (!w || w->home != c || w->has_deadline || w->cancelled) return;
   w->go_native = true;
   w->cancel_rest();
 }
@@ -249,10 +256,10 @@ void main_go_native(Carrier* c) noexcept {
 void main_leave() noexcept {
   MainThread* m = main_thread();
   if (!m) return;
-  joined.store(nullptr, std::memory_order_relaxed);
+  joined.store(nullptr, std::memory_order_seq_cst);  // before vt_self; pairs with run_handler()
   // vt_self in main's area, which main itself may read just now: either answer is a thread that waits in the kernel.
   ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
-  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_RELEASE);
+  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_SEQ_CST);
 }
 
 void main_after_fork() noexcept {

@@ -24,6 +24,8 @@ struct MainThread : VThread {
   // ---- its call under way; all of it belongs to the main OS thread
   WaitNode* waits_on = nullptr;    // where it is parked or about to be, if a handler may end that
   IoWait* waits_for = nullptr;
+  bool waits_for_ever = false;     // on waits_on: without a deadline
+  bool goes_native = false;        // the wait begins anew, in the kernel
   Interrupt interrupt = Interrupt::kNever;
   volatile uint8_t handlers_ran = 0;  // since the call began: kRestarting, kInterrupting
   bool keeps_handlers = false;     // the call began with a mask of its own (ppoll, sigsuspend): what ran under it counts

@@ -32,6 +32,7 @@ constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles fo
 constexpr uint64_t kQuickTick = 150'000;           // after an ejection
 constexpr unsigned kQuickLooks = 6;                // so often: one sees whom the carrier runs next, another that it hasn't switched since
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
+constexpr uint64_t kStopAfterInChaos = 3 * kTick;
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
 
 std::atomic<uint32_t> bell{0};       // futex
@@ -69,6 +70,7 @@ bool start_carrier() noexcept {
   int r = carrier_start();
   static bool told = false;  // one line, until it works again: this is tried at each tick
   if (r == 0) told = false;
+  else if (r == -EBUSY) requested.store(1, std::memory_order_relaxed);  // at the next tick
   else if (!told) told = true, VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
   return r == 0;
 }
@@ -93,6 +95,12 @@ Carrier* best_helper() noexcept {
     if (!best || c->queue.size() < best->queue.size()) best = c;
   }
   return best;
+}
+
+Carrier* another_open(const Carrier* c) noexcept {
+  for (unsigned i = carrier_count(); i-- > 0;)
+    if (Carrier* other = carrier_at(i); other != c && is_open(other)) return other;
+  return nullptr;
 }
 
 /// `c` has run the same thread since the last tick.
@@ -124,6 +132,12 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   Carrier* to = best_helper();
   if (!to || (!to->idle.load(std::memory_order_relaxed) && open_carriers() < carrier_target())) {
     if (start_carrier()) to = carrier_at(carrier_count() - 1);
+  }
+  // No other: those behind it come first, there or where another can be ejected; the one for whom it waits, say for ld.so's lock, may be
+  // among them.
+  if (!to && state == 'S') {
+    if (eject_in_place(c, v)) quick_looks = kQuickLooks;
+    else to = another_open(c);
   }
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
@@ -220,6 +234,7 @@ void* run(void*) noexcept {
   os_tid.store((pid_t)sys::raw(SYS_gettid), std::memory_order_release);
   unsigned quiet = 0;
   uint64_t none_since = 0;  // since when there has been no virtual thread
+  uint64_t created_then = 0;
   for (;;) {
     uint32_t seen = bell.load(std::memory_order_acquire);
     if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target()) {
@@ -232,8 +247,12 @@ void* run(void*) noexcept {
     quiet = look_around() ? quiet + 1 : 0;
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
-    none_since = live_threads() ? 0 : none_since ? none_since : now;
-    if (none_since && now - none_since >= kStopAfter && !main_exited.load(std::memory_order_relaxed)) {
+    // Threads may live and end between two looks.
+    uint64_t created = created_threads();
+    bool none = live_threads() == 0 && created == created_then;
+    created_then = created;
+    none_since = !none ? 0 : none_since ? none_since : now;
+    if (none_since && now - none_since >= (config.chaos ? kStopAfterInChaos : kStopAfter) && !main_exited.load(std::memory_order_relaxed)) {
       if (runtime_stop()) return nullptr;
       main_ask_native();  // it may wait in its ring, since before the last thread ended
     }

@@ -12,6 +12,7 @@
 #include "core/affinity.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
+#include "core/loader_lock.h"
 #include "core/scheduler.h"
 #include "sys/fs_base.h"
 
@@ -101,6 +102,8 @@ unsigned long synchronous_signals() noexcept {
 }
 
 int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
+  LoaderLock lock(LoaderLock::kNow);
+  if (!lock && carrier_count()) return EBUSY;
   uint64_t blocked = ~(synchronous_signals() | bit(32) | bit(33)), saved = 0;  // 32, 33: glibc's own
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof blocked);
   pthread_attr_t attr;

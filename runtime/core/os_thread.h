@@ -5,7 +5,8 @@ namespace vt {
 
 struct Carrier;
 
-/// glibc's pthread_create with asynchronous signals blocked. 0 or an error number. `c` may be null (the monitor).
+/// glibc's pthread_create with asynchronous signals blocked. 0 or an error number; EBUSY: ld.so's lock isn't free, another time (never for the
+/// first one of all). `c` may be null (the monitor).
 /// @thread any in user context
 int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept;
 /// First call on the new thread.

@@ -305,7 +305,7 @@ bool pins_look(uint64_t now) noexcept {
   if (idle) {
     carrier_wake(idle);
   } else if (!able) {
-    if (int r = carrier_start(); r < 0 && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
+    if (int r = carrier_start(); r < 0 && r != -EBUSY && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
       static bool told = false;
       if (!told)
         complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs at times", -r, carrier_count());

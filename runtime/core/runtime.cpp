@@ -13,6 +13,7 @@
 #include "core/fast_locks.h"
 #include "core/eject.h"
 #include "core/libc_calls.h"
+#include "core/loader_lock.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
@@ -54,9 +55,14 @@ std::atomic<uint64_t> created{0};
 // handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork").
 
 void before_fork() noexcept {
-  Self* s = self();
-  s->depth = s->depth + 1;  // keeps the kick out; as a RuntimeSection that spans the fork
-  start_lock.lock();
+  for (;;) {
+    Self* s = self();
+    s->depth = s->depth + 1;  // keeps the kick out; as a RuntimeSection that spans the fork
+    start_lock.lock();
+    if (s == self()) break;  // else as in runtime_start()
+    start_lock.unlock();
+    s->depth = s->depth - 1;
+  }
   unit_pool_lock();
 }
 
@@ -143,11 +149,13 @@ void next(F& slot, const char* name) noexcept {
 
 void find_libc_calls() noexcept {
 #ifdef VT_UNIT
-  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, sigaction, siglongjmp};
+  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, pthread_mutex_trylock, pthread_mutex_unlock, sigaction, siglongjmp};
 #else
   next(libc_calls.pthread_create, "pthread_create");
   next(libc_calls.pthread_getattr_np, "pthread_getattr_np");
   next(libc_calls.pthread_setname_np, "pthread_setname_np");
+  next(libc_calls.pthread_mutex_trylock, "pthread_mutex_trylock");
+  next(libc_calls.pthread_mutex_unlock, "pthread_mutex_unlock");
   next(libc_calls.sigaction, "sigaction");
   next(libc_calls.siglongjmp, "siglongjmp");
 #endif
@@ -155,6 +163,7 @@ void find_libc_calls() noexcept {
 
 }  // namespace
 
+uint64_t created_threads() noexcept { return created.load(std::memory_order_relaxed); }
 uint64_t live_threads() noexcept { return live.load(std::memory_order_seq_cst); }
 void count_thread(int change) noexcept {
   if (change > 0) created.fetch_add(1, std::memory_order_relaxed);
@@ -165,6 +174,7 @@ void boot() noexcept {
   Phase p = Phase::kUnbooted;
   if (!phase.compare_exchange_strong(p, Phase::kBooting, std::memory_order_acq_rel)) return;
   find_libc_calls();
+  loader_lock_find();
   read_config(environ);
   const char* missing = nullptr;
   if (!config.threads) {
@@ -207,12 +217,9 @@ bool runtime_stop() noexcept {
   return stopped;
 }
 
-bool runtime_start() noexcept {
-  if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
-  if (!active()) return false;
-  if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
-  RuntimeSection section;
-  LockGuard guard(start_lock);
+namespace {
+/// @locks start_lock is held
+bool start() noexcept {
   Phase p = phase.load(std::memory_order_acquire);
   if (p != Phase::kReady) return p == Phase::kRunning;
   choose_mount();
@@ -239,6 +246,19 @@ bool runtime_start() noexcept {
     vt_self = main_thread();  // from here on the caller is virtual
   }
   return true;
+}
+}  // namespace
+
+bool runtime_start() noexcept {
+  if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
+  if (!active()) return false;
+  if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
+  for (;;) {
+    RuntimeSection section;
+    LockGuard guard(start_lock);
+    // While it waited for a runtime that was stopping, main became a platform thread: the section must be that one's.
+    if (section.self_ptr() == self()) return start();
+  }
 }
 
 bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed) == 0; }

@@ -18,6 +18,8 @@ bool phase_never_ran() noexcept;
 
 /// Virtual threads that haven't ended.
 uint64_t live_threads() noexcept;
+/// All that there ever were.
+uint64_t created_threads() noexcept;
 void count_thread(int change) noexcept;
 
 }  // namespace vt

@@ -49,6 +49,7 @@ struct Self {
 };
 
 struct PlatformThread : Self {
+  uint32_t handlers = 0;    // of the program's that have run on it; main's, too
   VThread* over = nullptr;  // the virtual thread whose instruction raised the signal that is being handled
 };
 

@@ -67,7 +67,9 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   uint32_t depth = platform.depth;
   if (inside) platform.depth = depth + 1;
   vt_self = &platform;
-  c->in_handler = c->in_handler + 1;
+  ++platform.handlers;
+  auto nested = c->in_handler;
+  c->in_handler = nested + 1;
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? MainThread::kRestarting : MainThread::kInterrupting));
   Frame frame;
   frame.below = top;
@@ -76,7 +78,11 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   top = top->below;
   platform.depth = depth;
   vt_self = before;
-  if (c->in_handler == 1) {
+  // seq_cst: we store vt_self, then look whether main has left; main_leave() does it the other way round, so one of us clears vt_self
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  bool left = main_thread() != m;
+  if (left) vt_self = nullptr;
+  if (nested == 0 && !left) {
     if (!inside) {
       if (platform.deferred_count) run_deferred(&platform);
       main_interrupt(c);
@@ -90,7 +96,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
       if (!over) c->reactor.wake();
     }
   }
-  c->in_handler = c->in_handler - 1;
+  c->in_handler = nested;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {
@@ -101,6 +107,7 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   if (!c || sys::raw(SYS_gettid) != c->os_tid || (raised_here && c->running)) {
     Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
     if (!handler) return;
+    ++vt_platform.handlers;
     VThread* v = raised_here ? current() : nullptr;
     if (v && !v->is_main && v->depth == 0) signals_raised(v, handler, signal, info, context);
     else handler(signal, info, context);
@@ -222,6 +229,9 @@ void signals_attend(Carrier* c) noexcept {
   while (void* sem = platform.pop_deferred()) sem_hand_over(sem, c);
   main_interrupt(c);
 }
+
+uint32_t handlers_counted() noexcept { return vt_platform.handlers; }
+bool no_handler_since(uint32_t count) noexcept { return taken_over.load(std::memory_order_relaxed) && vt_platform.handlers == count; }
 
 void signals_after_fork() noexcept {
   lock.reset();

@@ -250,9 +250,9 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     return -libc_calls.pthread_create(thread, attr, start, arg);
   }
   if (static_tls_is_behind()) static_tls_sync();
-  RuntimeSection section;
   Wanted w = read_attr(attr);
-  VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);
+  VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
+  RuntimeSection section;
   if (!v) {
     count_thread(-1);
     return -EAGAIN;

@@ -6,7 +6,9 @@
 #include <new>
 
 #include "base/spin_lock.h"
+#include "core/loader_lock.h"
 #include "core/registry.h"
+#include "core/scheduler.h"
 #include "core/thread_area.h"
 #include "core/vthread.h"
 #include "sys/raw.h"
@@ -112,21 +114,28 @@ void unit_pool_init() noexcept {
 
 VThread* vthread_of(char* tp) noexcept { return (VThread*)(tp - vthread_from_tp); }
 
+namespace {
+VThread* take(int c) noexcept {
+  RuntimeSection section;
+  {
+    LockGuard g(lock);
+    if (VThread* v = classes[c].free) return classes[c].free = v->next_run, v;
+  }
+  return make(c);
+}
+}  // namespace
+
 VThread* unit_acquire(size_t stack) noexcept {
   int c = class_for(stack);
   if (c == kClasses) return nullptr;
-  VThread* v;
-  {
-    LockGuard g(lock);
-    v = classes[c].free;
-    if (v) classes[c].free = v->next_run;
-  }
-  if (!v) v = make(c);
+  VThread* v = take(c);
   if (!v) return nullptr;
+  LoaderLock loader(LoaderLock::kPatient);
   // Like the kernel's, ids aren't given again soon: programs tell threads apart by them. (3 * 2^28 of them.)
   pid_t tid = kVirtualTidBase + (pid_t)(ids.fetch_add(1, std::memory_order_relaxed) % (3u << 28));
   bool ok = v->area_ready ? thread_area_recycle(v->tp, tid, v->keep_libc) : thread_area_create(v->tp, tid);
   if (!ok) {
+    RuntimeSection section;
     unit_release(v);
     return nullptr;
   }

@@ -72,8 +72,9 @@ void note_wait(VThread* v, WaitNode& n, uint64_t deadline) noexcept {
   v->note.on_key(kind, key, &n, deadline);
 }
 /// Main's park, which a handler may end.
-void park_main(MainThread* m, WaitNode& n, Interrupt interrupt) noexcept {
+void park_main(MainThread* m, WaitNode& n, Interrupt interrupt, bool for_ever) noexcept {
   m->interrupt = interrupt;
+  m->waits_for_ever = for_ever;
   m->waits_on = &n;
   // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -95,11 +96,16 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
     if (v->carrier->is_blocking) carrier_wake(v->home);
   }
   note_wait(v, n, deadline ? n.timer.deadline : sys::kForever);
-  if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt);
+  if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt, !deadline);
   else if (!(((n.cancellable && cancel_wanted(v)) || (!n.keeps_place && (signals_wanted(v) || masked_call_ended(v)))) && take_out(&n, WaitResult::kInterrupted)))
     park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
   WaitResult r = n.result.load(std::memory_order_relaxed);
+  if (__builtin_expect(v->is_main, 0) && static_cast<MainThread*>(v)->goes_native) {
+    static_cast<MainThread*>(v)->goes_native = false;
+    n.parks = self_parks(v);
+    return WaitResult::kAgain;
+  }
   if (__builtin_expect(r != WaitResult::kInterrupted || v->is_main || (n.cancellable && cancel_wanted(v)), 1)) return r;
   return signals_end_wait(v, interrupt) ? r : WaitResult::kAgain;
 }

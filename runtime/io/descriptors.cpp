@@ -116,6 +116,7 @@ void io_forget(int fd) noexcept {
   __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
 }
+bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
 int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
 void io_note_nonblocking() noexcept {
   uint32_t e = current_epoch.load(std::memory_order_relaxed);

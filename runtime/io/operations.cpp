@@ -23,7 +23,6 @@
 #include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
-#include "sys/descriptors.h"
 #include "sys/memory.h"
 
 #ifndef RWF_NOWAIT
@@ -202,9 +201,9 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 }
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
-  if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   // None waits, and as vectors the kernel has other answers for them.
   if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   iovec one{buffer, size};
   ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
   if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
@@ -260,7 +259,7 @@ ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
                       [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
-  return r == -EFAULT && !is_socket(fd) ? -ENOTSOCK : r;  // the ring looks at the message first
+  return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
 
 ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
@@ -474,21 +473,21 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
     }
   }
   main_call_begins(current());
-  blocking([&] { r = raw(SYS_wait4, pid, status, options, usage); });
+  r = call_blocking([&] { return raw(SYS_wait4, pid, status, options, usage); });
   return (pid_t)r;
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
   if (info && !sys::writable(info, sizeof *info)) {
     long r = 0;
-    blocking([&] { r = raw(SYS_waitid, type, id, info, options, usage); });
+    r = call_blocking([&] { return raw(SYS_waitid, type, id, info, options, usage); });
     return (int)r;
   }
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
   if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
     main_call_begins(current());
-    blocking([&] { r = raw(SYS_waitid, type, id, &mine, options, usage); });
+    r = call_blocking([&] { return raw(SYS_waitid, type, id, &mine, options, usage); });
   }
   if (info) {  // these, and also on failure
     info->si_signo = mine.si_signo;

@@ -70,7 +70,12 @@ int signal_suspend(const sigset_t* mask) noexcept {
   main_call_begins(current());
   sigset_t saved;
   bool masked = masked_call_begins(mask, &saved);
+  int r = -EINTR;
   for (bool again = true; again;) {
+    if (!self_parks(current())) {  // main, and the last: the kernel ends its own wait after any handler
+      r = kGoNative;
+      break;
+    }
     RuntimeSection section;
     WaitNode node(section.self_ptr(), ParkReason::kSignal);
     node.cancellable = true;
@@ -82,7 +87,7 @@ int signal_suspend(const sigset_t* mask) noexcept {
     again = wait_on(node, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways) == WaitResult::kAgain;
   }
   if (masked) masked_call_ends(&saved);
-  return -EINTR;
+  return r;
 }
 
 int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept {

@@ -21,6 +21,9 @@ inline void own(int fd, bool is) noexcept {
   if (is) own_bits[fd / 64].fetch_or(bit, std::memory_order_relaxed);
   else own_bits[fd / 64].fetch_and(~bit, std::memory_order_relaxed);
 }
+inline bool is_own(int fd) noexcept {
+  return (unsigned)fd < (unsigned)kOwnBits && (own_bits[fd / 64].load(std::memory_order_relaxed) >> (fd % 64) & 1);
+}
 /// The lowest of ours from `fd` on; -1: none.
 inline int next_own(unsigned fd) noexcept {
   for (; fd < (unsigned)kOwnBits; fd = (fd | 63) + 1)

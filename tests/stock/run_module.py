@@ -25,12 +25,13 @@ def make_result_class(base, emit):
         def startTest(self, test):
             self._worst = "ok"
             self._started = time.perf_counter()
-            emit({"start": test.id()})
+            self._id = test.id()  # some tests overwrite their id()
+            emit({"start": self._id})
             super().startTest(test)
 
         def stopTest(self, test):
             super().stopTest(test)
-            emit({"end": test.id(), "outcome": self._worst, "seconds": round(time.perf_counter() - self._started, 3)})
+            emit({"end": self._id, "outcome": self._worst, "seconds": round(time.perf_counter() - self._started, 3)})
 
         def _note(self, test, outcome):
             # Errors of setUpClass and setUpModule come outside of any test and carry a pseudo test of their own.

@@ -1,0 +1,57 @@
+// A program with a malloc of its own, as jemalloc's, behind a mutex that is fought for. ld.so calls it with its locks held; whoever waits for
+// the mutex there keeps others from dlopen, but not for ever. (The monitor wanted a further OS thread, and waited for ld.so's lock itself.)
+#include "../check.h"
+
+#include <dlfcn.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { kThreads = 8, kRounds = 4 };
+extern void* __libc_malloc(size_t);
+extern void* __libc_calloc(size_t, size_t);
+extern void* __libc_realloc(void*, size_t);
+extern void __libc_free(void*);
+
+static pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int g_threads;
+
+static void lock(void) {
+  if (!atomic_load(&g_threads)) return;
+  pthread_mutex_lock(&g_mutex);
+  sched_yield();
+}
+static void unlock(void) {
+  if (atomic_load(&g_threads)) pthread_mutex_unlock(&g_mutex);
+}
+#define LOCKED(type, call) \
+  lock();                  \
+  type result = call;      \
+  unlock();                \
+  return result
+void* malloc(size_t size) { LOCKED(void*, __libc_malloc(size)); }
+void* calloc(size_t count, size_t size) { LOCKED(void*, __libc_calloc(count, size)); }
+void* realloc(void* old, size_t size) { LOCKED(void*, __libc_realloc(old, size)); }
+void free(void* p) {
+  lock();
+  __libc_free(p);
+  unlock();
+}
+
+static void* load(void* arg) {
+  for (int i = 0; i < kRounds; ++i) {
+    void* lib = dlopen("libm.so.6", RTLD_NOW);
+    CHECK(lib);
+    CHECK_OK(dlclose(lib));
+  }
+  return arg;
+}
+
+int main(void) {
+  pthread_t threads[kThreads];
+  threads[0] = start_thread(load, NULL);
+  join_thread(threads[0]);
+  atomic_store(&g_threads, 1);  // for good, while nobody else allocates
+  for (int i = 0; i < kThreads; ++i) threads[i] = start_thread(load, NULL);
+  for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
+  return 0;
+}
