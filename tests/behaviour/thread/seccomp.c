@@ -11,7 +11,7 @@
 
 enum { kBoxed = 3, kTurns = 4 };
 static int g_pipe[2], g_kills, g_stop;
-static sem_t g_sem, g_handled;
+static sem_t g_sem, g_handled, g_end;
 
 static void on_signal(int signal) {
   (void)signal;
@@ -39,11 +39,11 @@ static void* boxed(void* arg) {
   box((long)arg % 2);
   for (int i = 0; i < kTurns; ++i) {
     CHECK_EQ(read(g_pipe[0], &c, 1), 1);
-    CHECK_OK(sem_wait(&g_sem));
+    while (sem_wait(&g_sem) != 0) CHECK_EQ(errno, EINTR);
     CHECK_ERR(syscall(SYS_getppid), EXDEV);
     sleep_ms(1);
   }
-  while (sem_wait(&g_sem) != 0) CHECK_EQ(errno, EINTR);  // signalled here
+  while (sem_wait(&g_end) != 0) CHECK_EQ(errno, EINTR);  // signalled here
   return arg;
 }
 
@@ -56,7 +56,7 @@ static void* free_one(void* arg) {
 }
 
 static void all(void) {
-  CHECK_OK(pipe(g_pipe) | sem_init(&g_sem, 0, 0) | sem_init(&g_handled, 0, 0));
+  CHECK_OK(pipe(g_pipe) | sem_init(&g_sem, 0, 0) | sem_init(&g_handled, 0, 0) | sem_init(&g_end, 0, 0));
   struct sigaction action = {.sa_handler = on_signal};
   CHECK_OK(sigaction(SIGUSR1, &action, NULL));
   pthread_t threads[kBoxed], others[4];
@@ -71,7 +71,7 @@ static void all(void) {
     }
     CHECK_RC(pthread_kill(threads[0], SIGUSR1), 0);
     while (sem_wait(&g_handled) != 0) CHECK_EQ(errno, EINTR);
-    for (int k = 0; k < kBoxed; ++k) CHECK_OK(sem_post(&g_sem));
+    for (int k = 0; k < kBoxed; ++k) CHECK_OK(sem_post(&g_end));
     for (long i = 0; i < kBoxed; ++i) CHECK_EQ((long)join_thread(threads[i]), i);
     for (int i = 0; i < 10; ++i) join_thread(start_thread(free_one, NULL));
   }
