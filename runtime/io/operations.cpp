@@ -236,9 +236,9 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
     if (r != kUndecided) return r;
   }
   if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return call(flags);
-  if ((flags & MSG_WAITALL) && (flags & MSG_PEEK)) {  // the ring, going on after a part, peeks at the same bytes again
-    return call_blocking([&] { return call(flags); });
-  }
+  // The ring, going on after a part, peeks at the same bytes again; and loses the part over flags that mean nothing here.
+  constexpr unsigned kMeant = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
+  if (((flags & MSG_WAITALL) && (flags & MSG_PEEK)) || ((unsigned)flags & ~kMeant)) return call_blocking([&] { return call(flags); });
   int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
   // What is wrong with several arguments is found in another order.
   if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
