@@ -38,6 +38,8 @@ bool can_park() noexcept;
 bool on_vthread() noexcept;
 /// True on a virtual thread whose signal mask and the like are numbers of ours; main's are its OS thread's. @signal safe
 bool has_virtual_signals() noexcept;
+/// Its signal stack isn't the OS thread's: also while it is a platform thread for the handler of a fault.
+bool has_own_signal_stack() noexcept;
 
 /// One line on stderr, prefixed "vtshim: ". printf subset: %s %d %u %lx %lu %ld. No allocation. @signal safe
 void complain(const char* format, ...) noexcept __attribute__((format(printf, 1, 2)));

@@ -72,7 +72,7 @@ VT_EXPORT int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
   return (int)errno_result(set_mask(how, set, old));
 }
 VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
-  if (!vt::on_vthread()) return VT_REAL(sigaltstack)(stack, old);
+  if (!vt::has_own_signal_stack()) return VT_REAL(sigaltstack)(stack, old);
   stack_t before;
   int r = stack && !readable(stack, sizeof *stack) ? -EFAULT : vt::thread_sigaltstack(stack, &before);
   if (r == 0 && old && !vt::sys::writable(old, sizeof *old)) r = -EFAULT;

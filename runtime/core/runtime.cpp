@@ -264,6 +264,7 @@ bool runtime_start() noexcept {
 bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed) == 0; }
 
 bool on_vthread() noexcept { return current() != nullptr; }
+bool has_own_signal_stack() noexcept { return current() || vt_platform.over; }
 bool has_virtual_signals() noexcept {
   VThread* v = current();
   return v && !v->is_main;

@@ -33,6 +33,7 @@ struct SignalFrame {
   bool by_kernel = false;
   char* stack_low = nullptr;  // by_kernel: the signal stack's, if it is on one
   uint64_t os_mask = 0;
+  stack_t os_stack = {};  // by_kernel and moved to the thread's own: the OS thread's signal stack, to be restored
 
   bool is_left_by(char* target) const noexcept { return target > (char*)this || target < stack_low; }
 };
@@ -119,9 +120,15 @@ struct Call {
   int signal;
   siginfo_t* info;
   void* context;
+  const stack_t* lower = nullptr;  // set where the handler of a fault moves to the thread's own signal stack
+  const stack_t* whole = nullptr;
 };
 extern "C" __attribute__((visibility("hidden"))) void vt_call_handler(Call* call) {
+  if (!call->lower) return call->action->sa_sigaction(call->signal, call->info, call->context);
+  // We have left the OS thread's signal stack, with the kernel's frame on it: the next signal's must begin below.
+  sys::raw(SYS_sigaltstack, call->lower, nullptr);
   call->action->sa_sigaction(call->signal, call->info, call->context);
+  sys::raw(SYS_sigaltstack, call->whole, nullptr);
 }
 /// vt_call_handler(call) on another stack.
 extern "C" void vt_call_handler_on(char* top, Call* call);
@@ -254,13 +261,14 @@ int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
 
 void signals_jumped(VThread* v, char* target) noexcept {
   while (SignalFrame* f = v->signal_frames) {
-    if (!f->is_left_by(target)) return;
+    if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) return;
     v->signal_frames = f->below;
     v->in_masked_call = false;  // the jump leaves the call, too
     if (f->by_kernel) {
       vt_platform.over = nullptr;
       vt_self = v;
       sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &f->os_mask, nullptr, sizeof f->os_mask);
+      if (f->os_stack.ss_size) sys::raw(SYS_sigaltstack, &f->os_stack, nullptr);
     }
     signals_set_mask(v, f->mask);
   }
@@ -277,7 +285,25 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   memcpy(&uc->uc_sigmask, &frame.mask, sizeof frame.mask);
   vt_platform.over = v;
   vt_self = &vt_platform;
-  handler(signal, info, context);
+  struct sigaction action {};
+  const stack_t& own = v->alternate_stack;
+  char* here = (char*)__builtin_frame_address(0);
+  stack_t whole = uc->uc_stack, lower = whole;
+  whole.ss_flags = lower.ss_flags = 0;
+  lower.ss_size = (size_t)(here - 4096 - (char*)whole.ss_sp);
+  bool moves = !(own.ss_flags & SS_DISABLE) && own.ss_size && is_within(whole, here) && here - (char*)whole.ss_sp > 32 << 10 &&
+               !is_within(own, (char*)uc->uc_mcontext.gregs[REG_RSP]) && signals_action(signal, nullptr, &action) == 0 &&
+               (action.sa_flags & SA_ONSTACK);
+  if (moves) {
+    frame.os_stack = whole;
+    action.sa_sigaction = handler;
+    uc->uc_stack = own;
+    Call call{&action, signal, info, context, &lower, &whole};
+    vt_call_handler_on((char*)own.ss_sp + own.ss_size, &call);
+    uc->uc_stack = whole;
+  } else {
+    handler(signal, info, context);
+  }
   vt_self = v;
   vt_platform.over = nullptr;
   uint64_t after;
@@ -383,7 +409,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
 }
 
 int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
-  VThread* v = current();
+  VThread* v = vt_platform.over ? vt_platform.over : current();
   stack_t before = v->alternate_stack;
   bool on_it = !v->is_main && !(before.ss_flags & SS_DISABLE) && is_within(before, &before);
   if (stack) {

@@ -64,6 +64,14 @@ static void waits(int signal) {  // as a collector's stop-the-world handler
   CHECK_ERR(sigsuspend(&mask), EINTR);
   ++t_ran;
 }
+static void jumps_on_stack(int signal) {
+  int here;
+  stack_t now;
+  CHECK(is_on(&here));
+  CHECK_OK(sigaltstack(NULL, &now));
+  CHECK(now.ss_sp == t_stack);
+  jumps(signal);
+}
 static void nothing(int signal) { (void)signal; }
 
 static void act(int signal, void (*handler)(int), int flags) {
@@ -156,7 +164,9 @@ static void* runs(void* arg) {
   // siglongjmp out of a wait, and out of a computation
   act(SIGUSR1, jumps, 0);
   for (int i = 0; i < 3; ++i) jumps_out(i);
-  act(SIGSEGV, jumps, SA_ONSTACK);
+  act(SIGSEGV, jumps_on_stack, SA_ONSTACK);
+  for (int i = 0; i < 100; ++i) faults();
+  act(SIGSEGV, jumps, 0);
   for (int i = 0; i < 100; ++i) faults();
   mine.ss_flags = SS_DISABLE;
   CHECK_OK(sigaltstack(&mine, NULL));
