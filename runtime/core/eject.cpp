@@ -15,6 +15,7 @@
 #include "core/scheduler.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
+#include "sys/signal_bits.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 
@@ -59,10 +60,9 @@ bool on_signal_stack(const ucontext_t* uc) noexcept {
 
 /// Libc's own handler for setuid(2) or cancellation has been interrupted: who left now would leave its mask to the OS thread.
 bool over_libc_handler(const ucontext_t* uc) noexcept {
-  constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33
   uint64_t mask;
   memcpy(&mask, &uc->uc_sigmask, sizeof mask);
-  return mask & kLibcSignals;
+  return mask & sys::kLibcSignals;
 }
 
 /// Elsewhere, most likely. What the return from the handler restores must be this OS thread's.
@@ -79,10 +79,8 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
   if (v->depth) return v->defer_once(Self::kSignals);
   if (over_libc_handler(uc)) {  // again when that has returned
-    uint64_t one = 1ull << (signal_number - 1);
-    *(uint64_t*)&uc->uc_sigmask |= one;
-    sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
-    return eject_for_signals(c);
+    *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
+    return eject_for_signals_later(c);
   }
   if (!signals_wanted(v)) return;
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
@@ -205,6 +203,12 @@ void eject_install() noexcept {
 
 void eject_for_signals(Carrier* c) noexcept {
   if (signal_number > 0) send_signal(c, kForSignals);
+}
+void eject_for_signals_later(Carrier* c) noexcept {
+  if (signal_number <= 0) return;
+  uint64_t one = sys::bit(signal_number);
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+  eject_for_signals(c);
 }
 
 bool eject_note_call(Carrier* c) noexcept {

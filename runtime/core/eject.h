@@ -23,6 +23,8 @@ void eject_restart_call(Carrier* c, void* context) noexcept;
 bool eject_blocked(Carrier* c, VThread* v) noexcept;
 /// Interrupts whoever runs on c, so that it looks at its signals. @thread any
 void eject_for_signals(Carrier* c) noexcept;
+/// The same when the handler in which the caller stands, on c's OS thread, has returned: the signal is blocked until then.
+void eject_for_signals_later(Carrier* c) noexcept;
 /// As eject_blocked, but `v` only goes to the end of c's queue, and waits again when its turn comes: where no OS thread can be had. @thread monitor
 bool eject_in_place(Carrier* c, VThread* v) noexcept;
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept;

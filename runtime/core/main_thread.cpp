@@ -104,9 +104,7 @@ void main_call_begins(VThread* v) noexcept {
 }
 
 bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept {
-  uint8_t ran = m->handlers_ran;
-  return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & MainThread::kInterrupting)) ||
-         m->jump_env;
+  return ends_call(m->handlers_ran, interrupt) || m->jump_env;
 }
 
 void main_interrupt(Carrier* c) noexcept {

@@ -20,6 +20,12 @@ enum class Interrupt : uint8_t {
   kAlways,         // any handler: polls, sleeps, whatever has a time-out
 };
 
+/// What kinds of handlers have run, as bits; and whether that ends a call.
+constexpr uint8_t kHandlerRestarting = 1, kHandlerInterrupting = 2;
+inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
+  return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
+}
+
 struct MainThread : VThread {
   // ---- its call under way; all of it belongs to the main OS thread
   WaitNode* waits_on = nullptr;    // where it is parked or about to be, if a handler may end that
@@ -27,14 +33,12 @@ struct MainThread : VThread {
   bool waits_for_ever = false;     // on waits_on: without a deadline
   bool goes_native = false;        // the wait begins anew, in the kernel
   Interrupt interrupt = Interrupt::kNever;
-  volatile uint8_t handlers_ran = 0;  // since the call began: kRestarting, kInterrupting
+  volatile uint8_t handlers_ran = 0;  // since the call began
   bool keeps_handlers = false;     // the call began with a mask of its own (ppoll, sigsuspend): what ran under it counts
   // ---- siglongjmp out of a handler, to be done by main itself
   void* jump_env = nullptr;
   int jump_value = 0;
   bool ended = false;              // pthread_exit
-
-  static constexpr uint8_t kRestarting = 1, kInterrupting = 2;
 };
 
 /// Null where main is a platform thread.

@@ -177,8 +177,10 @@ bool look_around() noexcept {
     // Threads have waited in its queue for a tick at least: another carrier tries whether it can help, however little that was worth before.
     c->queued_ticks = c->queue.size() ? c->queued_ticks + 1 : 0;
     if (c->queued_ticks >= 2) carrier_want_help();
-    if (switches != c->seen_switches) c->hog_ticks = 0;
-    if (switches != c->seen_switches) c->seen_cpu = cpu_time(c->os_tid);
+    if (switches != c->seen_switches) {
+      c->hog_ticks = 0;
+      c->seen_cpu = cpu_time(c->os_tid);
+    }
     c->seen_switches = switches;
   }
   return !pins_look(now) && quiet;

@@ -15,6 +15,7 @@
 #include "core/loader_lock.h"
 #include "core/scheduler.h"
 #include "sys/fs_base.h"
+#include "sys/signal_bits.h"
 
 namespace vt {
 namespace {
@@ -22,7 +23,7 @@ constexpr size_t kStack = 256 << 10;
 constexpr size_t kSignalStack = 64 << 10;  // AT_MINSIGSTKSZ is some 11 KiB with AVX-512 and AMX
 constexpr size_t kMainSignalStack = 8 << 20;  // the program's handlers run there: as much as the main stack usually has
 
-uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
+using sys::bit;
 
 void set_signal_stack(char* low, size_t size) noexcept {
   stack_t s{};
@@ -104,7 +105,7 @@ unsigned long synchronous_signals() noexcept {
 int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   LoaderLock lock(LoaderLock::kNow);
   if (!lock && carrier_count()) return EBUSY;
-  uint64_t blocked = ~(synchronous_signals() | bit(32) | bit(33)), saved = 0;  // 32, 33: glibc's own
+  uint64_t blocked = ~(synchronous_signals() | sys::kLibcSignals), saved = 0;  // 32, 33: glibc's own
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof blocked);
   pthread_attr_t attr;
   pthread_attr_init(&attr);

@@ -11,6 +11,7 @@
 #include "core/registry.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
+#include "sys/signal_bits.h"
 
 namespace vt {
 
@@ -24,8 +25,8 @@ struct TimerSignal {
 };
 namespace {
 
-constexpr uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
-constexpr uint64_t kNever = 3ull << 31 | bit(SIGKILL) | bit(SIGSTOP);  // libc's own two, and what nobody blocks
+using sys::bit;
+constexpr uint64_t kNever = sys::kLibcSignals | sys::kUnmaskable;
 
 // ---- signals of the process that main blocks
 std::atomic<uint64_t> main_blocked{0};   // the main OS thread's mask

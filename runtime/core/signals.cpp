@@ -70,7 +70,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   ++platform.handlers;
   auto nested = c->in_handler;
   c->in_handler = nested + 1;
-  m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? MainThread::kRestarting : MainThread::kInterrupting));
+  m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting));
   Frame frame;
   frame.below = top;
   top = &frame;
@@ -119,8 +119,7 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   run_handler(c, m, over, signal, info, context);
   if (mounted != m->tp) mount_area(mounted);
   if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned
-    uint64_t one = 1ull << (eject_signal() - 1);
-    if (eject_signal() > 0) sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one), eject_for_signals(c);
+    eject_for_signals_later(c);
   }
 }
 
@@ -217,7 +216,7 @@ bool signals_longjmp(void* env, int value) noexcept {
 
 void signals_interrupt_blocking(MainThread* m) noexcept {
   Carrier* where = m->carrier;
-  if (where->is_blocking && (m->handlers_ran & MainThread::kInterrupting)) carrier_kick(where, Kick::kEndCall);
+  if (where->is_blocking && (m->handlers_ran & kHandlerInterrupting)) carrier_kick(where, Kick::kEndCall);
 }
 
 void signals_attend(Carrier* c) noexcept {

@@ -28,6 +28,7 @@
 #include "core/wait_table.h"
 #include "sync/foreign.h"
 #include "sys/fs_base.h"
+#include "sys/signal_bits.h"
 
 extern "C" {
 // glibc's deferred-cancellation cleanup in its C form, as <pthread.h> expands pthread_cleanup_push without exceptions.
@@ -40,7 +41,6 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr uint64_t kUnmaskable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 constexpr int kNative = 1, kPinned = 2;
 
@@ -152,7 +152,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
   sigset_t mask;
   if (pthread_attr_getsigmask_np(attr, &mask) == 0) {
     memcpy(&w.mask, &mask, sizeof w.mask);
-    w.mask &= ~kUnmaskable;
+    w.mask &= ~sys::kUnmaskable;
     w.has_mask = true;
   }
   // glibc reports all CPUs there can be if none were set.

@@ -16,6 +16,7 @@
 #include "core/signals.h"
 #include "core/unit_pool.h"
 #include "sys/raw.h"
+#include "sys/signal_bits.h"
 
 namespace vt {
 
@@ -40,10 +41,8 @@ struct SignalFrame {
 
 namespace {
 
-constexpr uint64_t bit(int signal) noexcept { return 1ull << (signal - 1); }
+using sys::bit, sys::kLibcSignals, sys::kUnmaskable;
 constexpr uint64_t kIgnoredByDefault = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
-constexpr uint64_t kLibcSignals = 3ull << 31;  // 32 and 33: cancellation and setuid(2)
-constexpr uint64_t kUnmaskable = bit(SIGKILL) | bit(SIGSTOP);
 
 SpinLock queue_lock{Rank::kLeaf};
 PendingSignal nodes[1024];  // as RLIMIT_SIGPENDING: beyond them a real-time signal isn't taken

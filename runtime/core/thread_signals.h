@@ -22,17 +22,11 @@ inline bool signals_wanted(const VThread* v) noexcept {
          pending & (~v->signal_mask.load(std::memory_order_relaxed) | v->signals_awaited.load(std::memory_order_relaxed));
 }
 
-/// What kinds of handlers have run; none: 0.
-constexpr uint8_t kHandlerRestarting = 1, kHandlerInterrupting = 2;
-inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
-  return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
-}
-
 /// A handler has run since v's call began, under the call's own mask.
 inline bool masked_call_ended(const VThread* v) noexcept { return v->in_masked_call && v->handlers_run != v->handlers_before; }
 
 /// Runs the handlers of the caller's pending signals that aren't blocked. `context`: the ucontext_t of what they interrupt, null where that is
-/// a call into the runtime. @thread v, outside of sections and locks @parks
+/// a call into the runtime. Gives the kinds of handlers that ran. @thread v, outside of sections and locks @parks
 uint8_t signals_deliver(VThread* v, void* context) noexcept;
 /// The same in the middle of a wait that was taken out of its queue or ring for it. True if that ends the call.
 bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept;

@@ -47,12 +47,8 @@ bool send_rest(int fd, mmsghdr& message, int flags) noexcept {
 }  // namespace
 
 int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) noexcept {
-  if (timeout || (flags & MSG_WAITALL) || has_low_water(fd)) {  // the kernel looks at the time after each message
-    long r = 0;
-    main_call_begins(current());
-    blocking([&] { r = thread_wants_cancel() ? -EINTR : raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
-    return (int)r;
-  }
+  if (timeout || (flags & MSG_WAITALL) || has_low_water(fd))  // the kernel looks at the time after each message
+    return (int)call_blocking([&] { return raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
   if (config.chaos) chaos_yield();
   constexpr int kAtOnce = MSG_DONTWAIT | MSG_ERRQUEUE;
   for (unsigned done = 0;;) {

@@ -13,6 +13,7 @@
 #include "base/config.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/operations.h"
 
 namespace vt {
 namespace {
@@ -35,15 +36,10 @@ void io_note_fifo() noexcept { fifos_in_use.store(true, std::memory_order_relaxe
 
 int io_open(int folder, const char* path, int flags, mode_t mode) noexcept {
   if (config.chaos) chaos_yield();
-  long r = 0;
-  auto call = [&] { r = raw(SYS_openat, folder, path, flags, mode); };
-  if (may_wait(folder, path, flags)) {
-    main_call_begins(current());
-    blocking([&] { thread_wants_cancel() ? void(r = -EINTR) : call(); });
-    return (int)r;
-  }
+  auto call = [&] { return raw(SYS_openat, folder, path, flags, mode); };
+  if (may_wait(folder, path, flags)) return (int)call_blocking(call);
   Carrier* before = current()->carrier;
-  call();
+  long r = call();
   if (current()->carrier != before) io_note_fifo();  // ejected meanwhile
   return (int)r;
 }

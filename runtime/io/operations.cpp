@@ -91,15 +91,6 @@ namespace {
 
 constexpr long kUndecided = -4095;
 
-/// The kernel's own call, announced. @parks
-template <class Call>
-ssize_t call_blocking(Call&& call) noexcept {
-  ssize_t r = 0;
-  main_call_begins(current());
-  blocking([&] { r = thread_wants_cancel() ? -EINTR : call(); });
-  return r;
-}
-
 /// A try that may not block. kUndecided: it would have, or can't be asked.
 template <class Call>
 ssize_t attempt(int fd, Call&& call) noexcept {
@@ -472,23 +463,14 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
       if (r > 0 || r == -EINTR || r == -ECHILD) return (pid_t)r;
     }
   }
-  main_call_begins(current());
-  r = call_blocking([&] { return raw(SYS_wait4, pid, status, options, usage); });
-  return (pid_t)r;
+  return (pid_t)call_blocking([&] { return raw(SYS_wait4, pid, status, options, usage); });
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
-  if (info && !sys::writable(info, sizeof *info)) {
-    long r = 0;
-    r = call_blocking([&] { return raw(SYS_waitid, type, id, info, options, usage); });
-    return (int)r;
-  }
+  if (info && !sys::writable(info, sizeof *info)) return (int)call_blocking([&] { return raw(SYS_waitid, type, id, info, options, usage); });
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
-  if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) {
-    main_call_begins(current());
-    r = call_blocking([&] { return raw(SYS_waitid, type, id, &mine, options, usage); });
-  }
+  if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) r = call_blocking([&] { return raw(SYS_waitid, type, id, &mine, options, usage); });
   if (info) {  // these, and also on failure
     info->si_signo = mine.si_signo;
     info->si_errno = mine.si_errno;

@@ -1,15 +1,26 @@
 // What operations.cpp lends to the other files of io/. Layer: io. @thread vthread
 #pragma once
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api.h"
+#include "core/main_thread.h"
 #include "core/park_reason.h"
 
 namespace vt {
 
 /// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
+/// The kernel's own call, announced; cancelled on its way there it isn't made: -EINTR. @parks
+template <class Call>
+ssize_t call_blocking(Call&& call) noexcept {
+  ssize_t r = 0;
+  main_call_begins(current());
+  blocking([&] { r = thread_wants_cancel() ? -EINTR : call(); });
+  return r;
+}
 /// The caller's memory, which may be none: false. What lies in his own stack costs no system call.
 bool copy_in(void* to, const void* from, size_t size) noexcept;
 
