@@ -22,6 +22,11 @@ VThread* unit_acquire(size_t stack) noexcept;
 /// Back to the pool. The thread must be off its stack. @thread any, scheduler too
 void unit_release(VThread* thread) noexcept;
 
+/// What unit_pool_give_back() would still do: nothing, something in a second, more of the same.
+enum class PoolRest { kNothing, kLater, kNow };
+/// Gives the stacks' memory of units that nobody has used for a second or two back to the system, for a millisecond at most. @thread monitor
+PoolRest unit_pool_give_back(uint64_t now) noexcept;
+
 VThread* vthread_of(char* tp) noexcept;
 
 /// Around fork: the child must find the pool whole.
