@@ -20,7 +20,7 @@ MODES = {
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
-ALONE = ("server", "fairness", "progress/raw_throughput")  # families and tests that count OS threads, measure, and load both CPUs: after the others, one by one
+ALONE = ("server", "scale", "fairness", "progress/raw_throughput")  # families and tests that count OS threads, measure, and load both CPUs: after the others, one by one
 # What issue 3 asks for on 1, 2 and 8 carriers, and where signals find threads.
 ON_EIGHT = ("progress/", "fairness/", "signal/", "server/waves", "python/switchinterval", "python/callbacks.", "thread/pin.")
 
