@@ -281,7 +281,7 @@ void thread_note_end(VThread* v, Carrier* here) noexcept {
     LockGuard guard(b.lock);
     __atomic_store_n(&v->done, 1u, __ATOMIC_RELAXED);
     detached = v->detached;
-    joiner = b.first(&v->done, ParkReason::kJoin);
+    joiner = v->joining ? b.first(&v->done, ParkReason::kJoin) : nullptr;
     if (joiner) b.remove(joiner, WaitResult::kWoken);
   }
   if (detached) release(v);

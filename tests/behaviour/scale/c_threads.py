@@ -11,8 +11,7 @@ FEW, MANY = (10_000, 1_000_000) if "--long" in sys.argv else (2_000, 20_000) if 
 SMALL = 1 << 16
 NOW = {SMALL: 8504 + 153, 0: 8504 + 4145}  # bytes a thread: resident, and page tables (runtime/HACKING.md, "Memory of a thread")
 LEFT = 3 << 20  # KiB
-# An n-th of what was among few, if anything were looked through; twice for caches that hold few, and the rest for a busy machine.
-FLAT = MANY / FEW / 2
+FLAT = 5  # not 10 or 100, as if anything were looked through; but caches hold few threads only, and the machine may be busy
 source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench/scale.c")
 exe = os.path.join(tempfile.mkdtemp(), "scale")
 subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-pthread", source, "-o", exe], check=True)

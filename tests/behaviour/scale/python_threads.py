@@ -3,7 +3,9 @@ Prints time and memory a thread."""
 import os, sys, threading, time
 
 shim, chaos = os.environ.get("LD_PRELOAD"), os.environ.get("VTSHIM_CHAOS", "0") != "0"
-COUNT = 100_000 if "--long" in sys.argv else 1_000 if chaos or not shim else 10_000
+COUNT = int(os.environ["PYN"]) if "PYN" in os.environ else 100_000 if "--long" in sys.argv else 1_000 if chaos or not shim else 10_000
+# CPython 3.11 looks through all threads alive that are no daemons at each start (threading._maintain_shutdown_locks).
+DAEMON = "--long" in sys.argv
 event, counted = threading.Event(), threading.Semaphore(0)
 locks = [threading.Lock() for _ in range(COUNT // 2)]
 done = [False] * COUNT
@@ -26,7 +28,7 @@ def wave(count):
     """Seconds of CPU for both halves; KiB resident and of page tables while all wait."""
     event.clear()
     for lock in locks[:count // 2]: lock.acquire()
-    threads, began = [threading.Thread(target=body, args=(i,)) for i in range(count)], time.process_time()
+    threads, began = [threading.Thread(target=body, args=(i,), daemon=DAEMON) for i in range(count)], time.process_time()
     for t in threads: t.start()
     for _ in threads: counted.acquire()
     time.sleep(0.3)
