@@ -235,6 +235,11 @@ bool is_joined_here(pthread_t thread) noexcept {
   return is_vthread(thread) || (m && m->handle() == thread);
 }
 
+bool is_main_handle(pthread_t thread) noexcept {
+  MainThread* m = main_thread();
+  return m && m->handle() == thread;
+}
+
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
   if (!thread) return false;
@@ -253,7 +258,10 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     count_thread(-1);
     return -libc_calls.pthread_create(thread, attr, start, arg);
   }
-  if (static_tls_is_behind()) static_tls_sync();
+  if (static_tls_is_behind()) {
+    static_tls_sync();
+    slots_look_at_libraries();
+  }
   Wanted w = read_attr(attr);
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
   RuntimeSection section;

@@ -395,8 +395,9 @@ size_t known[kModules];            // by modid: the generation whose image is in
 
 /// While a library is being loaded its part isn't known yet, and what others keep there may not be lost. @locks sync_lock
 void set_extent() noexcept {
+  if (!swaps) return;
   size_t most = whole_extent();
-  if (!loading.load(std::memory_order_relaxed)) {
+  if (!loading.load(std::memory_order_relaxed) && loads.load(std::memory_order_acquire) == synced.load(std::memory_order_relaxed)) {
     size_t used = 0;
     for (link_map* map = g.first_map; map; map = map->l_next)
       if (long offset = at<long>((char*)map, g.map_tls_offset); at<size_t>((char*)map, g.map_tls_modid) && offset > (long)used) used = (size_t)offset;
@@ -434,10 +435,10 @@ void static_tls_show() noexcept {
   at<char*>(head, 0) = node;
 }
 void static_tls_load_begins() noexcept {
-  {
+  loading.fetch_add(1, std::memory_order_acq_rel);
+  if (swaps) {
     RuntimeSection section;
     LockGuard guard(sync_lock);
-    loading.fetch_add(1, std::memory_order_acq_rel);
     set_extent();
   }
   static_tls_show();
@@ -459,15 +460,17 @@ void static_tls_load_ends() noexcept {
     if (v->loads == 1) static_tls_hide(v);
     else --v->loads;
   }
-  {
-    RuntimeSection section;
-    LockGuard guard(sync_lock);
-    loading.fetch_sub(1, std::memory_order_acq_rel);
-    set_extent();
-  }
+  loading.fetch_sub(1, std::memory_order_acq_rel);
   static_tls_note_load();
+  slots_look_at_libraries();
 }
-void static_tls_note_load() noexcept { loads.fetch_add(1, std::memory_order_acq_rel); }
+void static_tls_note_load() noexcept {
+  loads.fetch_add(1, std::memory_order_acq_rel);
+  if (!swaps) return;
+  RuntimeSection section;
+  LockGuard guard(sync_lock);
+  set_extent();
+}
 
 bool static_tls_is_behind() noexcept {
   // acquire: pairs with the note after dlopen's return
