@@ -55,11 +55,15 @@ class NumbersShown {
  private:
   int result_;
 };
-/// Libc's own call for a platform thread's handle.
+/// Libc's own call for a platform thread's handle; `or_else` where main's can't be shown to it.
+template <class Call, class Else>
+int of_os_thread(pthread_t thread, Call&& call, Else&& or_else) {
+  NumbersShown shown(is_main_handle(thread));
+  return shown.error() ? or_else() : call();
+}
 template <class Call>
 int of_os_thread(pthread_t thread, Call&& call) {
-  NumbersShown shown(is_main_handle(thread));
-  return call();
+  return of_os_thread(thread, call, call);
 }
 
 

@@ -25,7 +25,7 @@ namespace {
 constexpr const char* kPublishes = "libjemalloc*:libmimalloc*:libgomp*:libiomp*:libomp*:liburcu*:libtbb*:libruby*:libstd-*:libjvm*:libcoreclr*:libgo.so*";
 constexpr const char* kSymbols[] = {"mallctl", "mi_malloc", "rust_eh_personality", "_PyEval_EnableGILTransient"};
 
-const char* publishes() noexcept {
+const char* library_that_publishes() noexcept {
   const char* found = nullptr;
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* out) {
@@ -36,14 +36,15 @@ const char* publishes() noexcept {
         return 1;
       },
       &found);
-  for (const char* symbol : kSymbols)
-    if (!found && dlsym(RTLD_DEFAULT, symbol)) found = symbol;
   return found;
 }
 }  // namespace
 
 bool slots_allowed() noexcept {
-  const char* found = publishes();
+  const char* found = library_that_publishes();
+  for (const char* symbol : kSymbols)
+    if (!found && dlsym(RTLD_DEFAULT, symbol)) found = symbol;
+  dlerror();
   if (found) complain("VTSHIM_TLS=swap: %s lets thread-local variables be known by their addresses, which threads share there; not used", found);
   return !found;
 }
@@ -51,7 +52,7 @@ bool slots_allowed() noexcept {
 void slots_look_at_libraries() noexcept {
   static bool told = false;
   if (!swaps || told) return;
-  const char* found = publishes();
+  const char* found = library_that_publishes();
   if (!found) return;
   told = true;
   complain("VTSHIM_TLS=swap: %s was loaded, which lets thread-local variables be known by their addresses: it may fail", found);

@@ -98,6 +98,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
@@ -201,6 +202,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->bound = false;
+  v->loads_seen = static_tls_loads();
   v->tls_at = v->area;
   v->in_vfork = 0;
   v->shares_area = v->boxed = false;

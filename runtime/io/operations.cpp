@@ -49,7 +49,7 @@ bool redirect(io_uring_sqe* sqe) noexcept {
   return any;
 }
 bool in_slot(const iovec* vector, int count) noexcept {
-  if (__builtin_expect(!swaps, 1)) return false;
+  if (__builtin_expect(!swaps, 1) || count <= 0 || !sys::readable(vector, (size_t)count * sizeof *vector)) return false;
   bool any = in_slot(vector);
   for (int i = 0; i < count; ++i) any |= in_slot(vector[i].iov_base);
   return any;
