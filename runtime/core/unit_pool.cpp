@@ -24,8 +24,8 @@ namespace {
 constexpr size_t kPage = 4096;
 constexpr int kClasses = 40;             // stack sizes 16 KiB * 2^n
 constexpr size_t kSmallest = 16 << 10;
-constexpr size_t kSlabBytes = 64 << 20;  // units are mapped in slabs of this size at most
-constexpr size_t kSlabUnits = 16;
+// Units are mapped in slabs, each twice the last, so that a million of them are some mappings, between which the program maps its own.
+constexpr size_t kFirstSlab = 64 << 20, kFirstUnits = 16, kLargestSlab = 1 << 30;
 
 /// Free units, linked by next_run.
 struct UnitList {
@@ -47,6 +47,7 @@ struct SizeClass {
   UnitList warm, aged, due, cold;
   char* slab = nullptr;     // what is left of the last slab
   char* slab_end = nullptr;
+  size_t next_slab = 0;     // units
 };
 
 SpinLock lock{Rank::kPool};
@@ -76,9 +77,9 @@ char* map(size_t size) noexcept {
 char* carve(int c, size_t unit) noexcept {
   SizeClass& k = classes[c];
   if (k.slab == k.slab_end) {
-    size_t count = kSlabBytes / unit;
-    if (count > kSlabUnits) count = kSlabUnits;
+    size_t count = k.next_slab ? k.next_slab : kFirstSlab / unit < kFirstUnits ? kFirstSlab / unit : kFirstUnits;
     if (count < 1) count = 1;
+    k.next_slab = 2 * count * unit <= kLargestSlab ? 2 * count : count;
     char* slab = map(count * unit);
     if (!slab) slab = map(unit), count = 1;
     if (!slab) return nullptr;
