@@ -97,7 +97,7 @@ void entry(sys::Transfer transfer) {
     leave_for_ever();
   }
   v->depth = 0;
-  thread_area_enter(&v->resolver);
+  thread_area_enter(unit_resolver(v));
   if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");

@@ -22,6 +22,7 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr size_t kBelow = 2 * kPage;     // the resolver's page, the guard
 constexpr int kClasses = 40;             // stack sizes 16 KiB * 2^n
 constexpr size_t kSmallest = 16 << 10;
 // Units are mapped in slabs, each twice the last, so that a million of them are some mappings, between which the program maps its own.
@@ -101,18 +102,18 @@ bool guard(char* low) noexcept {
 }
 
 VThread* make(int c) noexcept {
-  size_t unit = kPage + (kSmallest << c) + head_size;
+  size_t unit = kBelow + (kSmallest << c) + head_size;
   char* low;
   {
     LockGuard g(lock);
     low = carve(c, unit);
   }
-  if (!low || !guard(low)) return nullptr;
+  if (!low || !guard(low + kPage)) return nullptr;
   char* tp = low + unit - tp_from_top;
   auto* v = new (tp - vthread_from_tp) VThread;
   v->is_virtual = true;
   v->tp = v->area = v->tls_at = tp;
-  v->stack_low = low + kPage;
+  v->stack_low = low + kBelow;
   v->stack_top = (char*)v;
   v->size_class = (uint8_t)c;
   return registry_add(v, &v->slot) ? v : nullptr;
@@ -125,9 +126,14 @@ void unit_pool_init() noexcept {
   tp_from_top = thread_area_size() - thread_pointer_offset();
   tp_from_top = (tp_from_top + thread_area_alignment() - 1) & ~(thread_area_alignment() - 1);
   // The static TLS is below the thread pointer; the VThread is below that.
-  size_t below = thread_pointer_offset() + sizeof(VThread) + 64;
+  size_t below = thread_pointer_offset() + sizeof(VThread);
   vthread_from_tp = (below + 63) & ~(size_t)63;
   head_size = (tp_from_top + vthread_from_tp + kPage - 1) & ~(kPage - 1);
+}
+
+res_state unit_resolver(VThread* v) noexcept {
+  static_assert(sizeof(struct __res_state) <= kPage);
+  return (res_state)(v->stack_low - kBelow);
 }
 
 VThread* vthread_of(char* tp) noexcept { return (VThread*)(tp - vthread_from_tp); }

@@ -12,8 +12,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <resolv.h>
-#undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -60,7 +58,6 @@ struct VThread : Self {
   uint8_t size_class = 0;
   bool area_ready = false;     // the area was created once
   bool keep_libc = true;       // libc's block survives recycling
-  struct __res_state resolver = {};
 
   // ---- scheduling
   std::atomic<State> state{State::kFree};
