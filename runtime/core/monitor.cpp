@@ -20,6 +20,7 @@
 #include "core/thread_signals.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
+#include "sys/futex.h"
 
 namespace vt {
 namespace {
