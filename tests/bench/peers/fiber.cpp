@@ -68,9 +68,10 @@ static long batch;
 static int64_t spawn(long n) {
   std::vector<fibers::fiber> some(static_cast<size_t>(batch));
   long batches = n / batch + 1, ran = 0;
+  fibers::pooled_fixedsize_stack stacks;
   int64_t start = bench_now_ns();
   for (long i = 0; i < batches; ++i) {
-    for (auto& f : some) f = fibers::fiber([&] { ++ran; });
+    for (auto& f : some) f = fibers::fiber(std::allocator_arg, stacks, [&] { ++ran; });
     for (auto& f : some) f.join();
   }
   int64_t took = bench_now_ns() - start;
