@@ -25,6 +25,7 @@ typedef struct {
   int fd;
   int got;           // bytes of the present answer
   bool waits;        // for an answer
+  bool answered;     // once, at least
   int64_t since_ns;  // when the present request was sent or, with --rate, due
   int64_t turn;      // with --rate: how many of its own requests came before the next one
   char request[kMessage], answer[kRoom];
@@ -188,6 +189,7 @@ int main(int argc, char **argv) {
   bool measuring = false;
   double own_cpu = 0, server_cpu = 0;
   uint64_t waits = 0, answered = 0;
+  long unheard = count;  // connections without any answer yet: a closed loop warms up until there is none
   int64_t offered = 0;  // requests that were due, with --rate
 #define DUE(k) (start + (int64_t)((double)(k) * 1e9 / rate))
   for (long i = 0; i < count && !open_loop; ++i) request(i, now);
@@ -200,7 +202,7 @@ int main(int argc, char **argv) {
       if (measuring) samples_add(&lateness, now - due);
       request(offered % count, due);
     }
-    if (!measuring && now >= begin) {
+    if (!measuring && now >= begin && (open_loop || unheard <= 0)) {
       measuring = true;
       own_cpu = own_cpu_s();
       server_cpu = process_cpu_s(pid);
@@ -230,6 +232,10 @@ int main(int argc, char **argv) {
       Connection *c = &connections[index];
       if (!received(cqe, index, &given_back)) continue;
       answered += measuring;
+      if (!c->answered) {
+        c->answered = true;
+        --unheard;
+      }
       if (measuring && (!open_loop || c->since_ns >= begin)) samples_add(&latency, now - c->since_ns);
       int64_t next = c->turn * count + index;  // its next request's number, with --rate
       if (!open_loop) request(index, now);

@@ -6,6 +6,7 @@
 //   read   one byte that is there is read from a pipe
 //   recv   one byte that is there is received from a socket
 //   write  one byte to a pipe with room
+//   echo   a byte through a socket pair to another thread and back
 //   spawn  create and join a thread
 #include <semaphore.h>
 #include <sys/socket.h>
@@ -43,6 +44,12 @@ static void *answer_cond(void *unused) {
   return unused;
 }
 
+static void *answer_echo(void *unused) {
+  char c;
+  while (recv(ends[1], &c, 1, 0) == 1) BENCH_CHECK(send(ends[1], &c, 1, 0) == 1);
+  return unused;
+}
+
 static void *nothing(void *arg) { return arg; }
 
 static void do_mutex(void) {
@@ -57,6 +64,10 @@ static void do_cond(void) { turn_to(0); }
 static void do_read(void) { BENCH_CHECK(read(ends[0], bytes, 1) == 1); }
 static void do_recv(void) { BENCH_CHECK(recv(ends[0], bytes, 1, 0) == 1); }
 static void do_write(void) { BENCH_CHECK(write(ends[1], bytes, 1) == 1); }
+static void do_echo(void) {
+  BENCH_CHECK(send(ends[0], bytes, 1, 0) == 1);
+  BENCH_CHECK(recv(ends[0], bytes, 1, 0) == 1);
+}
 static void do_spawn(void) {
   pthread_t t;
   BENCH_OK(pthread_create(&t, NULL, nothing, NULL));
@@ -70,15 +81,16 @@ static long count;
 static void *measure(void *unused) {
   void (*operation)(void) = !strcmp(what, "mutex") ? do_mutex : !strcmp(what, "park") ? do_park : !strcmp(what, "cond") ? do_cond
                             : !strcmp(what, "read") ? do_read : !strcmp(what, "recv") ? do_recv : !strcmp(what, "write") ? do_write
-                            : !strcmp(what, "spawn") ? do_spawn : NULL;
+                            : !strcmp(what, "echo") ? do_echo : !strcmp(what, "spawn") ? do_spawn : NULL;
   pthread_t other = 0;
   errno = 0;
-  BENCH_CHECK(operation && "mutex, park, cond, read, recv, write or spawn");
-  if (operation == do_recv) BENCH_CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+  BENCH_CHECK(operation && "mutex, park, cond, read, recv, write, echo or spawn");
+  if (operation == do_recv || operation == do_echo) BENCH_CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
   else BENCH_CHECK(!pipe(ends));
   if (operation == do_read || operation == do_recv)
     BENCH_CHECK(write(ends[1], bytes, 4096) == 4096 && (size_t)(kWarmUp + kWindows * count) <= 4096);
   if (operation == do_park) BENCH_OK(pthread_create(&other, NULL, answer_sem, NULL));
+  if (operation == do_echo) BENCH_OK(pthread_create(&other, NULL, answer_echo, NULL));
   if (operation == do_cond) {
     BENCH_OK(pthread_create(&other, NULL, answer_cond, NULL));
     pthread_mutex_lock(&mutex);
@@ -94,6 +106,7 @@ static void *measure(void *unused) {
   turn = 1;
   pthread_cond_signal(&turned[1]);
   if (operation == do_cond) pthread_mutex_unlock(&mutex);
+  if (operation == do_echo) shutdown(ends[0], SHUT_WR);
   if (other) BENCH_OK(pthread_join(other, NULL));
   return unused;
 }

@@ -24,9 +24,10 @@ OPERATIONS = {
     "read": "a byte that is there is read from a pipe",
     "recv": "a byte that is there is received from a socket",
     "write": "a byte is written to a pipe with room",
+    "echo": "a byte through a socket pair to another thread and back",
     "spawn": "a thread is created and joined",
 }
-BACK_ENDS = ("arch_prctl", "swap")
+BACK_ENDS = ("arch_prctl", "fsgsbase", "swap")
 SETTINGS = {"VTSHIM_CARRIERS": "1",
             # Which variants libc takes depends on the CPU.
             "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"}
@@ -52,7 +53,7 @@ def run(build: str, operation: str, back_end: str, **more: str) -> subprocess.Co
 
 
 def count(build: str, operation: str, back_end: str) -> dict[str, float] | None:
-    """Instructions and system calls an operation: the median of the windows. None: the library has no such back end."""
+    """Instructions and system calls an operation: the median of the windows. None: the library or the host has no such back end."""
     r = run(build, operation, back_end)
     if "VTSHIM_TLS" in r.stderr:
         return None
@@ -105,7 +106,7 @@ def check_all(pattern: str, report) -> None:
                 report([("FAIL", name, str(e).encode())])
                 continue
             if now is None:
-                report([("skip", f"{name} (there is no such back end)", b"")])
+                report([("skip", f"{name} (not on this host)", b"")])
                 continue
             good, remark = judge(now, then.get(back_end, {}).get(operation))
             text = (f"{name}: {now['instructions']:.1f} instructions and {now['syscalls']:.1f} system calls for {OPERATIONS[operation]}: {remark}.\n"
@@ -174,7 +175,7 @@ def main() -> int:
             print(f"{back_end:11} {operation:6} {now['instructions']:8.1f} instructions {now['syscalls']:4.1f} system calls  {remark}")
     if args.record:
         with open(RECORD, "w") as f:
-            json.dump(found, f, indent=1)
+            json.dump(then | found, f, indent=1)  # what this host hasn't stays
             f.write("\n")
         print(f"recorded in {os.path.relpath(RECORD)}")
         return 0
