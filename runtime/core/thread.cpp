@@ -20,6 +20,7 @@
 #include "core/registry.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/affinity.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
@@ -199,6 +200,8 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
+  v->bound = false;
+  v->tls_at = v->area;
   v->in_vfork = 0;
   v->shares_area = v->boxed = false;
   v->loads = 0;
@@ -235,6 +238,7 @@ bool is_joined_here(pthread_t thread) noexcept {
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
   if (!thread) return false;
+  if (MainThread* m = main_thread(); swaps && m && m->handle() == thread) return false;
   pid_t tid = thread_area_tid((char*)thread);
   if (tid >= kVirtualTidBase) return true;
   // In a call on a robust mutex or the like it bears its OS thread's number (sync/foreign.cpp).
@@ -355,7 +359,7 @@ int thread_detach(pthread_t thread) noexcept {
 
 void thread_set_result(void* value) noexcept {
   VThread* v = current();
-  if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
+  if (!v) v = vthread_of(thread_area_self(sys::thread_pointer()));  // a forked child's
   v->result = value;
   v->result_set = true;
 }
@@ -423,7 +427,7 @@ void* (*thread_start_routine() noexcept)(void*) {
 pid_t thread_id() noexcept {
   VThread* v = current();
   if (!v) return (pid_t)sys::raw(SYS_gettid);
-  return v->is_main ? thread_area_tid(v->tp) : v->id.load(std::memory_order_relaxed);
+  return v->is_main ? own_tid() : v->id.load(std::memory_order_relaxed);
 }
 
 void thread_exit_now() noexcept {
