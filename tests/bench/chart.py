@@ -71,7 +71,7 @@ def panel(result: dict, contenders: list[dict], x: float, y: float) -> tuple[lis
 
 def svg(found: dict) -> str:
     contenders, about = found["about"]["contenders"], found["about"]
-    tops, out = [62.0] * COLUMNS, []
+    tops, out = [78.0] * COLUMNS, []
     for result in found["results"]:
         if not result["chart"] or not result["runs"]:
             continue
@@ -81,7 +81,8 @@ def svg(found: dict) -> str:
         tops[column] += height + 22
     height = max(tops) + 6
     heading = [text(GAP, 28, "vtshim: unmodified thread programs against native threads and peers", "title"),
-               text(GAP, 46, machine(about) + "; bars: medians, lines: from the least to the most, (x): speed against native threads", "note")]
+               text(GAP, 46, machine(about), "note"),
+               text(GAP, 61, "Bars: medians. Lines: from the least run to the most. (x): speed against native threads; above 1 is faster, or smaller.", "note")]
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}" role="img">',
                       f"<title>vtshim benchmarks</title>\n<style>{STYLE}\n</style>", f'<rect width="{WIDTH}" height="{height:.0f}" class="page"/>',
                       *heading, *out, "</svg>\n"])
@@ -108,13 +109,13 @@ def markdown(found: dict) -> str:
     rows = []
     for result in found["results"]:
         for c in measure.comparisons(result, contenders):
-            value = report.ratio(c["median"], c["key"]) if c["key"] else f"{report.amount(c['median'])} {result['unit']}"
+            value = report.ratio(c["median"], c["key"]) if c["key"] else f"{report.amount(c['median'])} {result['unit']}".strip()
             wish = "" if c["target"] is None else targets.wish(c["key"], c["target"], result["unit"])
             rows.append([result["name"], title(c["variant"], contenders), title(c["against"], contenders) if c["against"] else "", value,
-                         f"{report.amount(c['min'])} .. {report.amount(c['max'])}", wish, {None: "", True: "yes", False: "**no**"}[c["met"]]])
+                         report.range_of(c), wish, {None: "", True: "yes", False: "**no**"}[c["met"]]])
     out += ["", "## Ratios and targets", "", *table(["benchmark", "variant", "against", "ratio", "range", "target", "met"], rows)]
     names = [c["name"] for c in contenders if any(c["name"] in r["runs"] for r in found["results"])]
-    rows = [[f"{r['name']}" + (f" ({r['unit']})" if r["unit"] else ""), *(report.amount(measure.median(r, n)) if n in r["runs"] else "" for n in names)]
+    rows = [[report.heading(r), *(report.amount(measure.median(r, n)) if n in r["runs"] else "" for n in names)]
             for r in found["results"]]
     out += ["", "## Medians", "", *table(["benchmark", *(title(n, contenders) for n in names)], rows)]
     keys = (("requests_per_s", "requests/s", 1), ("p50_us", "p50 us", 1), ("p99_us", "p99 us", 1), ("server_us_per_request", "server's CPU, us a request", 1),

@@ -2,7 +2,7 @@
 import measure
 import targets
 
-WIDTHS = (23, 9, 10, -11, -11, -9, -17, -12, 0)
+WIDTHS = (28, 10, 10, -11, -11, -9, -17, -12, 0)
 HEADINGS = ("benchmark", "variant", "against", "variant's", "other's", "ratio", "min .. max", "target", "verdict")
 
 
@@ -19,18 +19,24 @@ def ratio(value: float, key: str) -> str:
     return f"{value:+.2f}" if key == "-" else "-" if key == "" else f"{value:.2f} x"
 
 
+def heading(result: dict) -> str:
+    return result["name"] + (f" ({result['unit']})" if result["unit"] else "")
+
+
+def range_of(c: dict) -> str:
+    return f"{c['min']:+.2f} .. {c['max']:+.2f}" if c["key"] == "-" else f"{amount(c['min'])} .. {amount(c['max'])}"
+
+
 def lines(result: dict, contenders: list[dict]) -> list[str]:
     out = []
     for c in measure.comparisons(result, contenders):
         own = measure.median(result, c["variant"])
         other = amount(measure.median(result, c["against"])) if c["against"] else "-"
         wish = "-" if c["target"] is None else targets.wish(c["key"], c["target"], result["unit"])
-        range_ = f"{c['min']:+.2f} .. {c['max']:+.2f}" if c["key"] == "-" else f"{amount(c['min'])} .. {amount(c['max'])}"
         word = {None: "-", True: "ok", False: "BELOW"}[c["met"]]
-        name = f"{result['name']}" + (f" ({result['unit']})" if result["unit"] else "")
-        out.append(row(name if not out else "", c["variant"], c["against"] or "its own", amount(own), other, ratio(c["median"], c["key"]), range_, wish, word))
+        out.append(row(heading(result) if not out else "", c["variant"], c["against"] or "its own", amount(own), other, ratio(c["median"], c["key"]), range_of(c), wish, word))
     if not out and result["runs"]:
-        out.append(row(f"{result['name']} ({result['unit']})", *("",) * 7, "no figures to compare"))
+        out.append(row(heading(result), *("",) * 7, "no figures to compare"))
     return out + [f"    {line}" for line in remarks(result, contenders)]
 
 

@@ -43,6 +43,11 @@ def variant(text: str, lib: str, settings: dict[str, str]) -> Contender:
     return Contender(name, {"LD_PRELOAD": os.path.abspath(own.pop("lib", lib))} | settings | own, "shim")
 
 
+def default_variants(plot: bool, fsgsbase: bool) -> list[str]:
+    """Of a chart: each back end that this host has."""
+    return [f"{name}:VTSHIM_TLS={name}" for name in (["fsgsbase"] if fsgsbase else []) + ["arch_prctl", "swap"]] if plot else ["shim"]
+
+
 def parse() -> argparse.Namespace:
     p = argparse.ArgumentParser(prog="scripts/bench", description="Alternates native, shim and peers; prints medians, ratios, spread.")
     p.add_argument("rounds_positional", nargs="?", type=int, metavar="ROUNDS", help="as --rounds")
@@ -56,7 +61,7 @@ def parse() -> argparse.Namespace:
     p.add_argument("--from", dest="files", action="append", metavar="FILE", help="nothing is run: the figures are those of --json's FILE; repeatable, a later one comes first")
     p.add_argument("--out", default=RESULTS, metavar="PATH", help="--plot's files, without their endings")
     p.add_argument("--variant", action="append", default=[], metavar="NAME:SETTING=VALUE,...",
-                   help="a shim with these settings, `lib` the library; repeatable: all alternate in one run (default: one, shim)")
+                   help="a shim with these settings, `lib` the library; repeatable: all alternate in one run (default: one, `shim`; of --plot: the back ends)")
     p.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting for each variant; repeatable")
     p.add_argument("--peers", default=",".join(peers.PEERS), metavar="NAME,...", help=f"these only, of {', '.join(peers.PEERS)}")
     p.add_argument("--no-peers", action="store_true", help="native and shim only")
@@ -128,7 +133,7 @@ def run_all(args: argparse.Namespace) -> dict:
     wanted = [p for p in args.peers if any(p in b.peers for b in benchmarks)]
     argvs = peers.available(wanted, os.path.join(args.build, "bench-peers"), args.python)
     context = Context(os.path.join(args.build, "tests", "bench"), args.python, args.seconds, argvs)
-    variants = [variant(v, args.lib, dict(s.split("=", 1) for s in args.env)) for v in args.variant or ["shim"]]
+    variants = [variant(v, args.lib, dict(s.split("=", 1) for s in args.env)) for v in args.variant or default_variants(args.plot, fsgsbase)]
     contenders = [Contender("native"), *variants, *(Contender(name, {}, "peer") for name in argvs)]
     probes = {v.name: virtual_threads(context, v) for v in variants}
     for name in (name for name, line in probes.items() if not line):

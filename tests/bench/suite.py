@@ -26,8 +26,10 @@ def under_load(name: str, arguments: tuple[str, ...], connections: int, pinned: 
     server = start(context.argv(name, *arguments), contender.env, SERVER_CPU if pinned else None)
     try:
         port = answer(server, 30)["port"]
-        argv = context.argv("echo_load", "--port", port, "--connections", str(connections), "--pid", str(server.pid), "--seconds",
-                            str(context.seconds), "--warm-up", "0.3" if connections < 5000 else "1.5", *load)
+        # Many connections answer in waves, so these need a longer look.
+        seconds, warm_up = (context.seconds, 0.3) if connections < 5000 else (2 * context.seconds, 1.0)
+        argv = context.argv("echo_load", "--port", port, "--connections", str(connections), "--pid", str(server.pid), "--seconds", str(seconds),
+                            "--warm-up", str(warm_up), *load)
         found = finish(start(argv, {}, LOAD_CPU if pinned else None), "echo_load", context.limit_s())
         if server.poll() is not None:
             raise BenchmarkFailed(f"{name} ended with {server.returncode} under load")

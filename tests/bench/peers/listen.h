@@ -11,12 +11,16 @@
 
 enum { kMessage = 64 };
 
-static inline int listen_anywhere(int flags) {
+// As many descriptors as the hard limit permits.
+static inline void permit_files(void) {
   struct rlimit files;
-  if (!getrlimit(RLIMIT_NOFILE, &files)) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
+  if (getrlimit(RLIMIT_NOFILE, &files)) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static inline int listen_anywhere(int flags) {
+  permit_files();
   struct sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
