@@ -108,14 +108,14 @@ def startup(kind: str) -> Run:
 
 
 def pigz(context: Context, contender: Contender) -> dict[str, float]:
-    """Debian's pigz, four threads, 32 MiB of made-up text."""
+    """Debian's pigz, four threads, 16 MiB of made-up text."""
     if not os.path.exists("/usr/bin/pigz"):
         raise NotHere("apt install pigz, or scripts/bench --peers-setup")
     data = os.path.join(os.path.dirname(context.programs), "bench-text")
     if not os.path.exists(data):
         text = "".join(f"{i * 2654435761 % 1000003} of {i % 977}, {i * i % 65537}\n" for i in range(1 << 20))
         with open(data, "w") as f:
-            f.write((text * (1 + (32 << 20) // len(text)))[:32 << 20])
+            f.write((text * (1 + (16 << 20) // len(text)))[:16 << 20])
     argv = ["/usr/bin/pigz", "-p", "4", "-c", data]
     process = start(["/bin/sh", "-c", 'exec "$@" >/dev/null', "sh", *argv], contender.env, None)
     begin = time.perf_counter()
@@ -128,12 +128,13 @@ def pigz(context: Context, contender: Contender) -> dict[str, float]:
 def make() -> list[Benchmark]:
     us = 1e-3  # the programs print nanoseconds
     one = SERVER_CPU
-    all_echo = ("io_uring", "epoll", "asio", "st", "go")
 
     def c_echo(n: int, pinned: bool, about: str, chart: str = "") -> Benchmark:
         name = f"echo_{n}" + ("" if pinned else "_unpinned")
         serve = lambda peer, *words: served("peer:" + peer, n, *words, pinned=pinned)
-        return Benchmark(name, "req/s", "higher", about, served("echo_server", n, pinned=pinned), 1.0, echo_peers(serve, *all_echo), chart)
+        # Debian's State Threads has poll only: no match for many connections.
+        names = ("io_uring", "epoll", "asio", "go", *(("st",) if n < 1000 else ()))
+        return Benchmark(name, "req/s", "higher", about, served("echo_server", n, pinned=pinned), 1.0, echo_peers(serve, *names), chart)
 
     def echo_p99(pinned: bool, about: str, chart: str = "") -> Benchmark:
         same = SameLoad(64, pinned)
@@ -231,7 +232,7 @@ def make() -> list[Benchmark]:
         Benchmark("mutex_uncontended", "ns", "lower", "C: lock+unlock that nobody else wants", simple("mutex_uncontended")),
         Benchmark("mutex_contended", "ns", "lower", "C: eight threads on one mutex", simple("mutex_contended")),
         Benchmark("prodcons", "ns", "lower", "C: 8 producers and 8 consumers, an item", simple("prodcons")),
-        Benchmark("cpu_pigz", "s", "lower", "pigz -p 4, 32 MiB", pigz, chart="pigz -p 4"),
+        Benchmark("cpu_pigz", "s", "lower", "pigz -p 4, 16 MiB", pigz, chart="pigz -p 4"),
         Benchmark("cpu_zlib", "s", "lower", "Python: zlib.compress of 16 MiB in each of four threads", simple("py_zlib.py")),
         Benchmark("rw_loop", "ns", "lower", "C, no threads: write+read on a pipe", simple("rw_loop")),
         Benchmark("startup_c", "ms", "difference", "an empty C program, from spawn to exit", startup("c")),
