@@ -134,6 +134,10 @@ void run_deferred(Self* s) noexcept {
       signals = true;
       continue;
     }
+    if (what == Self::kTls) {
+      static_tls_touch();
+      continue;
+    }
     RuntimeSection section;
     Carrier* here = carrier_here();
     if (what != Self::kAttention) sem_hand_over(what, here);

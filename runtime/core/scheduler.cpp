@@ -148,6 +148,7 @@ void leave(VThread* v, Commit commit) noexcept {
   }
   sys::FiberSwitch to(next ? &next->fiber : &c->loop_fiber, commit == Commit::kExit ? nullptr : &v->fiber);
   arrive(sys::jump_fcontext(next ? next->context : c->loop_context, c));
+  if (__builtin_expect(swaps && v->loads_seen != static_tls_loads(), 0)) v->defer_once(Self::kTls);
   if (__builtin_expect(signals_wanted(v), 0)) v->defer_once(Self::kSignals);  // its section's end runs them
 }
 

@@ -1,6 +1,7 @@
 #include "core/slot.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ namespace {
 constexpr const char* kPublishes = "libjemalloc*:libmimalloc*:libgomp*:libiomp*:libomp*:liburcu*:libtbb*:libruby*:libstd-*:libjvm*:libcoreclr*:libgo.so*";
 constexpr const char* kSymbols[] = {"mallctl", "mi_malloc", "rust_eh_personality", "_PyEval_EnableGILTransient"};
 
-const char* publishes() noexcept {
+const char* library_that_publishes() noexcept {
   const char* found = nullptr;
   dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* out) {
@@ -35,14 +36,15 @@ const char* publishes() noexcept {
         return 1;
       },
       &found);
-  for (const char* symbol : kSymbols)
-    if (!found && dlsym(RTLD_DEFAULT, symbol)) found = symbol;
   return found;
 }
 }  // namespace
 
 bool slots_allowed() noexcept {
-  const char* found = publishes();
+  const char* found = library_that_publishes();
+  for (const char* symbol : kSymbols)
+    if (!found && dlsym(RTLD_DEFAULT, symbol)) found = symbol;
+  dlerror();
   if (found) complain("VTSHIM_TLS=swap: %s lets thread-local variables be known by their addresses, which threads share there; not used", found);
   return !found;
 }
@@ -50,7 +52,7 @@ bool slots_allowed() noexcept {
 void slots_look_at_libraries() noexcept {
   static bool told = false;
   if (!swaps || told) return;
-  const char* found = publishes();
+  const char* found = library_that_publishes();
   if (!found) return;
   told = true;
   complain("VTSHIM_TLS=swap: %s was loaded, which lets thread-local variables be known by their addresses: it may fail", found);
@@ -186,6 +188,17 @@ bool in_slot(const void* p) noexcept {
   return (uintptr_t)p - (uintptr_t)(base - below) < below;
 }
 
+bool leads_to_slot(const void* captured, size_t size) noexcept {
+  constexpr uintptr_t kNear = 64 << 10;
+  auto frame = (uintptr_t)__builtin_frame_address(0);
+  for (size_t i = 0; i < size / sizeof(uintptr_t); ++i) {
+    uintptr_t word = ((const uintptr_t*)captured)[i];
+    if (in_slot((const void*)word)) return true;
+    if (word - frame < kNear && word % sizeof(uintptr_t) == 0 && in_slot(*(void* const*)word)) return true;
+  }
+  return false;
+}
+
 void* slot_leave(const void* p) noexcept {
   VThread* v = current();
   Carrier* c = v->carrier;
@@ -198,6 +211,28 @@ void slot_return() noexcept {
   VThread* v = current();
   Carrier* c = v->carrier;
   if (!c->is_blocking && c->mounted != v->area) load(c, v->area);
+}
+
+// ---------------------------------------------------------------- libc's view of OS threads
+
+int numbers_show() noexcept {
+  if (!swaps || carrier_count() == 0) return 0;
+  VThread* v = current();
+  if (!v || carrier_count() > 1) return -EAGAIN;
+  {
+    RuntimeSection section;
+    if (v->carrier->is_blocking) from_blocking_thread();
+  }
+  v->depth = v->depth + 1;  // a section, till numbers_hide()
+  thread_area_set_tid(v->carrier->own_tp, v->carrier->os_tid);
+  return 1;
+}
+
+void numbers_hide() noexcept {
+  VThread* v = current();
+  thread_area_set_tid(v->carrier->own_tp, v->is_main ? v->carrier->os_tid : v->id.load(std::memory_order_relaxed));
+  RuntimeSection section;
+  v->depth = v->depth - 1;
 }
 
 }  // namespace vt

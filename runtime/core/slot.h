@@ -52,6 +52,8 @@ char* main_area_now(const MainThread* m) noexcept;
 
 /// Does [p, p + 1) lie in the thread area that the caller's thread-local variables are in, on a slot? Such memory is somebody else's while it waits.
 bool in_slot(const void* p) noexcept;
+/// Does what is captured there lead to such memory, itself or by way of the caller's stack? Then the call must be made in place.
+bool leads_to_slot(const void* captured, size_t size) noexcept;
 /// Where the caller's memory at `p`, in_slot(), will be while it waits; its contents go there now. In a section, which ends with slot_return().
 void* slot_leave(const void* p) noexcept;
 /// They come back, if nobody else's have been here.

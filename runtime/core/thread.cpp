@@ -98,6 +98,7 @@ void entry(sys::Transfer transfer) {
   }
   v->depth = 0;
   thread_area_enter(&v->resolver);
+  if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
@@ -201,6 +202,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->bound = false;
+  v->loads_seen = static_tls_loads();
   v->tls_at = v->area;
   v->in_vfork = 0;
   v->shares_area = v->boxed = false;
@@ -235,6 +237,11 @@ bool is_joined_here(pthread_t thread) noexcept {
   return is_vthread(thread) || (m && m->handle() == thread);
 }
 
+bool is_main_handle(pthread_t thread) noexcept {
+  MainThread* m = main_thread();
+  return m && m->handle() == thread;
+}
+
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
   if (!thread) return false;
@@ -253,7 +260,10 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     count_thread(-1);
     return -libc_calls.pthread_create(thread, attr, start, arg);
   }
-  if (static_tls_is_behind()) static_tls_sync();
+  if (static_tls_is_behind()) {
+    static_tls_sync();
+    slots_look_at_libraries();
+  }
   Wanted w = read_attr(attr);
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
   RuntimeSection section;

@@ -40,6 +40,7 @@ struct DtvEntry {
 struct Glibc {
   void* (*allocate_tls)(void*);
   void* (*allocate_tls_init)(void*, bool);
+  void* (*tls_get_addr)(void*);
   void (*call_tls_dtors)();
   void (*ctype_init)();
   size_t static_size, static_alignment;
@@ -219,7 +220,7 @@ bool thread_area_probe(const char** missing) noexcept {
   const FieldDescriptor* specific;
   const uint32_t* key_data_size;
   if (!find(g.allocate_tls, "_dl_allocate_tls", missing) || !find(g.allocate_tls_init, "_dl_allocate_tls_init", missing) ||
-      !find(g.call_tls_dtors, "__call_tls_dtors", missing) || !find(g.ctype_init, "__ctype_init", missing) ||
+      !find(g.tls_get_addr, "__tls_get_addr", missing) || !find(g.call_tls_dtors, "__call_tls_dtors", missing) || !find(g.ctype_init, "__ctype_init", missing) ||
       !find(static_info, "_dl_get_tls_static_info", missing) ||
       !find(pthread_size, "_thread_db_sizeof_pthread", missing) ||
       !find(key_data_size, "_thread_db_sizeof_pthread_key_data", missing) ||
@@ -395,8 +396,9 @@ size_t known[kModules];            // by modid: the generation whose image is in
 
 /// While a library is being loaded its part isn't known yet, and what others keep there may not be lost. @locks sync_lock
 void set_extent() noexcept {
+  if (!swaps) return;
   size_t most = whole_extent();
-  if (!loading.load(std::memory_order_relaxed)) {
+  if (!loading.load(std::memory_order_relaxed) && loads.load(std::memory_order_acquire) == synced.load(std::memory_order_relaxed)) {
     size_t used = 0;
     for (link_map* map = g.first_map; map; map = map->l_next)
       if (long offset = at<long>((char*)map, g.map_tls_offset); at<size_t>((char*)map, g.map_tls_modid) && offset > (long)used) used = (size_t)offset;
@@ -434,10 +436,10 @@ void static_tls_show() noexcept {
   at<char*>(head, 0) = node;
 }
 void static_tls_load_begins() noexcept {
-  {
+  loading.fetch_add(1, std::memory_order_acq_rel);
+  if (swaps) {
     RuntimeSection section;
     LockGuard guard(sync_lock);
-    loading.fetch_add(1, std::memory_order_acq_rel);
     set_extent();
   }
   static_tls_show();
@@ -459,15 +461,39 @@ void static_tls_load_ends() noexcept {
     if (v->loads == 1) static_tls_hide(v);
     else --v->loads;
   }
-  {
-    RuntimeSection section;
-    LockGuard guard(sync_lock);
-    loading.fetch_sub(1, std::memory_order_acq_rel);
-    set_extent();
-  }
+  loading.fetch_sub(1, std::memory_order_acq_rel);
   static_tls_note_load();
+  if (!swaps) return;
+  slots_look_at_libraries();
+  if (current()) static_tls_touch();
 }
-void static_tls_note_load() noexcept { loads.fetch_add(1, std::memory_order_acq_rel); }
+void static_tls_note_load() noexcept {
+  loads.fetch_add(1, std::memory_order_acq_rel);
+  if (!swaps) return;
+  RuntimeSection section;
+  LockGuard guard(sync_lock);
+  set_extent();
+}
+
+uint32_t static_tls_loads() noexcept { return loads.load(std::memory_order_relaxed); }
+
+void static_tls_touch() noexcept {
+  struct Index {
+    size_t module, offset;
+  };
+  VThread* v = current();
+  v->loads_seen = static_tls_loads();
+  char* base = sys::thread_pointer();
+  if (base == v->area) return;  // off its slot
+  char*& self = at<char*>(base, kSelf);
+  for (link_map* map = g.first_map; map; map = map->l_next) {
+    Index index{at<size_t>((char*)map, g.map_tls_modid), 0};
+    if (!index.module || at<long>((char*)map, g.map_tls_offset) <= 0) continue;
+    self = base;
+    g.tls_get_addr(&index);
+    self = v->tp;
+  }
+}
 
 bool static_tls_is_behind() noexcept {
   // acquire: pairs with the note after dlopen's return

@@ -70,6 +70,11 @@ void static_tls_load_ends() noexcept;
 void static_tls_hide(VThread* v) noexcept;
 /// A load of which only the start can be seen (dlopen by a name that is searched for on the caller's behalf).
 void static_tls_note_load() noexcept;
+/// On a slot: the caller's DTV gets its entries for static TLS of libraries loaded since it last did this; ld.so would put those of the thread's own
+/// area there. Takes ld.so's lock. @thread vthread, in user context
+void static_tls_touch() noexcept;
+/// Counts loads. @signal safe
+uint32_t static_tls_loads() noexcept;
 bool static_tls_is_behind() noexcept;
 void static_tls_sync() noexcept;
 

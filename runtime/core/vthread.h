@@ -71,6 +71,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  uint32_t loads_seen = 0;     // static_tls_touch()
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
   bool boxed = false;          // a seccomp filter lies on its OS thread, which therefore does no work for the runtime any more
   bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
