@@ -158,7 +158,11 @@ int main(int argc, char **argv) {
   }
   int status;
   BENCH_CHECK(waitpid(program, &status, WUNTRACED) == program && WIFSTOPPED(status));
-  BENCH_CHECK(!ptrace(PTRACE_SEIZE, program, NULL, (void *)(PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)));
+  if (ptrace(PTRACE_SEIZE, program, NULL, (void *)(PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL))) {
+    fprintf(stderr, "count_steps: ptrace isn't permitted here: %s\n", strerror(errno));
+    kill(program, SIGKILL);
+    return 77;
+  }
   find(program);
   kill(program, SIGCONT);
   for (;;) {
