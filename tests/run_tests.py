@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
-shim, with one carrier, in chaos mode (progress/ with 8 carriers, too), with VTSHIM_TLS=swap. Native must pass first. So also unmodified programs, where they are installed
-(tests/apps/). At last the scheduler's races with some seeds (stress/run.py), and the fuzzer (stress/fuzz.py).
+shim, with one carrier, in chaos mode (progress/ with 8 carriers, too), with VTSHIM_TLS=swap. Native must pass first. So also unmodified
+programs, where they are installed (tests/apps/). At last the scheduler's races with some seeds (stress/run.py), the fuzzer (stress/fuzz.py), and
+the hot paths' instructions (bench/instructions.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
+from bench import instructions
 from model import run as models
 from stress import fuzz, run as races
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -140,6 +142,7 @@ def main():
                     report(results)
     races.check_all(pattern, report)
     fuzz.check_all(pattern, report)
+    instructions.check_all(pattern, report)
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] or not count["ok"] else 0
 

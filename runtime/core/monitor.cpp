@@ -21,6 +21,7 @@
 #include "core/unit_pool.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
+#include "sys/futex.h"
 
 namespace vt {
 namespace {
