@@ -80,11 +80,15 @@ def run_unit(name, sanitizer):
 
 
 def run_ways(name, source, out):
-    """One test in each mode: a list of (word, line, output). A native failure ends it."""
+    """One test in each mode: a list of (word, line, output)."""
     try:
-        argv = command(source, out)
+        return in_each_mode(name, source, command(source, out))
     except subprocess.CalledProcessError as e:
         return [("FAIL", f"{name} doesn't compile", e.stdout)]
+
+
+def in_each_mode(name, source, argv):
+    """run_ways' second half, for qemu/guest.py, too. A native failure ends it."""
     results = []
     ways = [(mode, extra, argv) for mode, extra in MODES.items()]
     others = ("3.12", "3.13") if name in ("server/python_5000.py", "server/stress.py") else ("3.8", "3.9", "3.10", "3.12", "3.13") if "/callbacks." in name else ()
@@ -134,4 +138,5 @@ def main():
     return 1 if count["FAIL"] or not count["ok"] else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
