@@ -310,7 +310,7 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
     r = attempt(done, false);
     if (r == -EAGAIN) {
       if (w < 0 || ++lies != kLies || !socket_has(fd, SO_TYPE, SOCK_DGRAM)) continue;
-      blocking([&] { r = attempt(done, true); });
+      r = call_announced([&] { return attempt(done, true); });
     }
     if (r < 0) return done ? (ssize_t)done : r;
     done += (size_t)r;
@@ -368,19 +368,10 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
   return io_pwritev(fd, &one, 1, offset, 0);
 }
 
-namespace {
-/// A send that connects first: asked not to wait it only begins to.
-template <class Call>
-ssize_t connecting(Call&& call) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = call(); });
-  return r;
-}
-}  // namespace
-
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
-  if (flags & MSG_FASTOPEN) return connecting([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
+  // It connects first: asked not to wait it only begins to.
+  if (flags & MSG_FASTOPEN) return call_announced([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
   size = std::min(size, kMost);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
@@ -391,7 +382,7 @@ ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
   return io_sendto(fd, buffer, size, flags, nullptr, 0);
 }
 ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
-  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return connecting([&] { return raw(SYS_sendmsg, fd, message, flags); });
+  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return call_announced([&] { return raw(SYS_sendmsg, fd, message, flags); });
   ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
   int count = (int)message->msg_iovlen;
@@ -446,9 +437,7 @@ int io_fsync(int fd, bool data_only) noexcept {
 }
 
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = raw(SYS_sendfile, out, in, offset, count); });
-  return r;
+  return call_announced([&] { return raw(SYS_sendfile, out, in, offset, count); });
 }
 
 pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {

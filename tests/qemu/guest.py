@@ -59,7 +59,8 @@ def main():
         for word, line, text in choice(tests, plan):
             report(word, line, text=text)
         with concurrent.futures.ThreadPoolExecutor(plan["jobs"]) as pool:
-            for seconds, results in pool.map(timed, plan["programs"]):
+            for done in concurrent.futures.as_completed([pool.submit(timed, p) for p in plan["programs"]]):
+                seconds, results = done.result()
                 for word, line, text in results:
                     report(word, line, seconds, text)
         report("end")

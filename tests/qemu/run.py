@@ -74,7 +74,7 @@ def write_initramfs(path, plan, out):
         a.file("/init", os.path.join(HERE, "guest.py"))
         a.entry("/plan.json", 0o100644, json.dumps(plan).encode())
         for p in PROGRAMS:
-            a.program(p if "/" in p else "/usr/bin/" + p)
+            a.program(p if "/" in p else "/bin/" + p)
         for name in FILES:
             if os.path.exists(name): a.file(name)
         for name in (LOADER, *("/lib/x86_64-linux-gnu/" + n for n in LIBRARIES)): a.file(name)
