@@ -2,8 +2,10 @@
 """Runs behaviour tests in an emulated machine (QEMU's TCG, Debian's kernel of the cloud flavour, an initramfs made of this machine's
 own files), so that a CPU with FSGSBASE, and one without, is there whatever the host has.
 
-Without arguments: the families that TLS and moves between OS threads matter to, with FSGSBASE (`with`), then some without it, where
-AT_HWCAP2 must lead to arch_prctl (`without`). scripts/test --qemu is this. VTSHIM_TEST_LIMIT bounds one test (seconds, default 600).
+Without arguments: the families that TLS and moves between OS threads matter to, where the CPU has FSGSBASE (`with`), then some where it
+hasn't, and AT_HWCAP2 must lead to arch_prctl (`without`). In each machine each test runs in run_tests.py's ways, and a probe tells which back
+end each VTSHIM_TLS leads to. scripts/test includes this; `scripts/test --qemu ARGUMENTS` is this alone. VTSHIM_TEST_LIMIT bounds one
+run of a test (seconds, default 600). Where QEMU or the kernel can't be had, that is one skipped test.
 """
 import argparse, collections, concurrent.futures, glob, json, os, re, subprocess, sys, tempfile, threading, time
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -12,16 +14,16 @@ import run_tests as tests  # noqa: E402
 from initramfs import LOADER, Archive  # noqa: E402
 CACHE = os.path.join(tests.TOP, "build", "qemu")
 PYTHON = "/usr/bin/python3.11"
-PROGRAMS = ("bash", "dash", "sh", "true", "false", "cat", "sleep", "echo", "test", "ls", "kill", "env", "python3", PYTHON)
+PROGRAMS = ("bash", "dash", "sh", "true", "false", "cat", "sleep", "echo", "test", "ls", "kill", "env", "grep", "wc", "python3", PYTHON)
 FILES = ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/protocols", "/etc/ld.so.cache")
 LIBRARIES = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2")  # those that are loaded by name
-PROBE = "tls/tls_parks.c"
+PROBE, PROBE_ARGUMENTS = "tls/tls_parks.c", ["10"]
 # A machine: QEMU's and the kernel's options, whether FSGSBASE is there, the back ends that each setting must lead to, the one to test.
 Machine = collections.namedtuple("Machine", "cpu kernel fsgsbase choices tls patterns")
 MACHINES = {
     "with": Machine("max", "", True, {"auto": "fsgsbase", "fsgsbase": "fsgsbase", "arch_prctl": "arch_prctl"}, "fsgsbase",
-                    ("tls/", "signal/", "process/", "thread/")),
-    "without": Machine("max,-fsgsbase", "", False, {"auto": "arch_prctl", "fsgsbase": "arch_prctl"}, "auto", ("tls/",)),
+                    ("tls/", "signal/", "process/")),
+    "without": Machine("max,-fsgsbase", "", False, {"auto": "arch_prctl", "fsgsbase": "arch_prctl"}, "auto", ("tls/tls_dlopen", "tls/tls_models")),
 }
 
 
@@ -59,7 +61,7 @@ def emulator():
 def compiled(patterns, out):
     """(name, source, argv) of the tests in C and C++ whose names contain a pattern."""
     found = []
-    for source in sorted(glob.glob(os.path.join(tests.TOP, "tests/behaviour/*/*.c*"))):
+    for source in sorted(glob.glob(os.path.join(tests.TOP, "tests/behaviour/*/*.c*")), reverse=True):  # tls_parks, the longest, begins early
         name = os.path.relpath(source, os.path.join(tests.TOP, "tests/behaviour"))
         if name == PROBE or any(p in name for p in patterns):
             found.append((name, source))
@@ -91,8 +93,8 @@ def write_initramfs(path, plan, out):
 
 def boot(machine, initramfs, console, seconds, on_line):
     """Runs the machine; `on_line` gets each line of its second serial port. What ended it too early, or None."""
-    argv = ["nice", "-n", os.environ.get("VTSHIM_TEST_NICE", "0"), emulator(), "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", machine.cpu, "-m", "3G", "-smp", "2",
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel(), "-initrd", initramfs,
+    argv = ["setpriv", "--pdeathsig", "KILL", emulator(), "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", machine.cpu,
+            "-m", "3G", "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel(), "-initrd", initramfs,
             "-serial", "file:" + console, "-serial", "stdio",
             "-append", f"console=ttyS0 loglevel=5 panic=-1 mitigations=off no5lvl tsc=reliable clocksource=tsc {machine.kernel}"]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as q:
@@ -126,7 +128,7 @@ def run(name, machine, options, report):
         out, initramfs, console = (os.path.join(t, n) for n in ("programs", "initramfs", "console"))
         os.mkdir(out)
         programs = compiled(machine.patterns, out)
-        probe = next(argv for n, _, argv in programs if n == PROBE)
+        probe = next(argv for n, _, argv in programs if n == PROBE) + PROBE_ARGUMENTS
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "VTSHIM_TLS": machine.tls, "VTSHIM_TEST_SEED": tests.SEED,
                        "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "600")}
         plan = {"programs": [p for p in programs if any(x in p[0] for x in machine.patterns)], "probe": probe, "fsgsbase": machine.fsgsbase,
@@ -144,7 +146,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("patterns", nargs="*", help="which tests, by parts of their names, instead of each machine's own")
     p.add_argument("--machine", choices=MACHINES, help="this one only")
-    p.add_argument("--tls", metavar="BACKEND", help="VTSHIM_TLS of the tests")
+    p.add_argument("--tls", metavar="BACKEND", help="VTSHIM_TLS of the tests, which must be what the shim chooses then")
+    p.add_argument("--cpu", help="QEMU's -cpu, for example max,-xsave")
+    p.add_argument("--kernel", metavar="OPTIONS", help="further options of the kernel, for example nofsgsbase")
     p.add_argument("--jobs", type=int, default=2, help="tests side by side (default 2)")
     p.add_argument("--seconds", type=int, default=3600, help="bound of a whole machine")
     options = p.parse_args()
@@ -160,9 +164,13 @@ def main():
         emulator(), kernel()
         for name in [options.machine] if options.machine else MACHINES:
             m = MACHINES[name]
-            run(name, m._replace(patterns=tuple(options.patterns) or m.patterns, tls=options.tls or m.tls), options, report)
+            m = m._replace(cpu=options.cpu or m.cpu, kernel=options.kernel or m.kernel, patterns=tuple(options.patterns) or m.patterns)
+            if options.tls: m = m._replace(tls=options.tls, choices={options.tls: options.tls, **m.choices})
+            run(name, m, options, report)
     except Missing as e:
         report([("skip", f"qemu: {str(e).strip()}", b"")])
+    except subprocess.CalledProcessError as e:
+        report([("FAIL", f"qemu: {e}", e.stdout or b"")])
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] else 0
 
