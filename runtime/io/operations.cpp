@@ -320,11 +320,26 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
+
+bool has_room(int fd) noexcept {
+  pollfd p{fd, POLLOUT, 0};
+  return raw(SYS_poll, &p, 1, 0) == 1;
+}
+
+}  // namespace
+
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (flags & RWF_NOWAIT) return first;
-  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd))  // a pipe that was spliced to can't be asked any more
-    return call_blocking([&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); });
+  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
+    // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
+    // (unless another writer is quicker: then the monitor sees it).
+    auto call = [&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); };
+    return total(vector, count) <= kPage && has_room(fd) ? call() : call_blocking(call);
+  }
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;
