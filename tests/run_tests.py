@@ -82,14 +82,13 @@ def run_unit(name, sanitizer):
 def run_ways(name, source, out):
     """One test in each mode: a list of (word, line, output)."""
     try:
-        return in_each_mode(name, source, command(source, out))
+        return list(in_each_mode(name, source, command(source, out)))
     except subprocess.CalledProcessError as e:
         return [("FAIL", f"{name} doesn't compile", e.stdout)]
 
 
 def in_each_mode(name, source, argv):
-    """run_ways' second half, for qemu/guest.py, too. A native failure ends it."""
-    results = []
+    """run_ways' second half, for qemu/guest.py, too; each result as it comes. A native failure ends it."""
     ways = [(mode, extra, argv) for mode, extra in MODES.items()]
     others = ("3.12", "3.13") if name in ("server/python_5000.py", "server/stress.py") else ("3.8", "3.9", "3.10", "3.12", "3.13") if "/callbacks." in name else ()
     if source.endswith(".py"):  # and on the other Pythons that are installed
@@ -102,10 +101,9 @@ def in_each_mode(name, source, argv):
     for mode, extra, argv in ways:
         code, text = bounded(argv, extra, LIMIT)
         word = {0: "ok", 77: "skip"}.get(code, "FAIL")
-        results.append((word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text))
+        yield word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text
         if mode == "native" and word != "ok":
             break
-    return results
 
 
 def main():

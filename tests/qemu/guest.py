@@ -51,18 +51,17 @@ def main():
         def report(word, line="", seconds=0, text=b""):
             port.write(json.dumps([word, line, seconds, text.decode(errors="replace")[-4000:]]).encode() + b"\n")
 
-        def timed(program):
+        def run(program):
             begun = time.monotonic()
-            results = tests.in_each_mode(*program)
-            return round((time.monotonic() - begun) / len(results), 1), results
+            for word, line, text in tests.in_each_mode(*program):
+                now = time.monotonic()
+                report(word, line, round(now - begun, 1), text)
+                begun = now
 
         for word, line, text in choice(tests, plan):
             report(word, line, text=text)
         with concurrent.futures.ThreadPoolExecutor(plan["jobs"]) as pool:
-            for done in concurrent.futures.as_completed([pool.submit(timed, p) for p in plan["programs"]]):
-                seconds, results = done.result()
-                for word, line, text in results:
-                    report(word, line, seconds, text)
+            list(pool.map(run, plan["programs"]))
         report("end")
         termios.tcdrain(port)
 

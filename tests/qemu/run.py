@@ -5,7 +5,7 @@ own files), so that a CPU with FSGSBASE, and one without, is there whatever the 
 Without arguments: the families that TLS and moves between OS threads matter to, where the CPU has FSGSBASE (`with`), then some where it
 hasn't, and AT_HWCAP2 must lead to arch_prctl (`without`). In each machine each test runs in run_tests.py's ways, and a probe tells which back
 end each VTSHIM_TLS leads to. scripts/test includes this; `scripts/test --qemu ARGUMENTS` is this alone. VTSHIM_TEST_LIMIT bounds one
-run of a test (seconds, default 600). Where QEMU or the kernel can't be had, that is one skipped test.
+run of a test (seconds, default 300). Where QEMU or the kernel can't be had, that is one skipped test.
 """
 import argparse, collections, concurrent.futures, glob, json, os, re, subprocess, sys, tempfile, threading, time
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,6 +18,7 @@ PROGRAMS = ("bash", "dash", "sh", "true", "false", "cat", "sleep", "echo", "test
 FILES = ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/protocols", "/etc/ld.so.cache")
 LIBRARIES = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2")  # those that are loaded by name
 PROBE, PROBE_ARGUMENTS = "tls/tls_parks.c", ["10"]
+ARGUMENTS = {PROBE: ["100"]}  # parks of each of 1,000 threads: emulation is slow
 # A machine: QEMU's and the kernel's options, whether FSGSBASE is there, the back ends that each setting must lead to, the one to test.
 Machine = collections.namedtuple("Machine", "cpu kernel fsgsbase choices tls patterns")
 MACHINES = {
@@ -61,7 +62,7 @@ def emulator():
 def compiled(patterns, out):
     """(name, source, argv) of the tests in C and C++ whose names contain a pattern."""
     found = []
-    for source in sorted(glob.glob(os.path.join(tests.TOP, "tests/behaviour/*/*.c*")), reverse=True):  # tls_parks, the longest, begins early
+    for source in sorted(glob.glob(os.path.join(tests.TOP, "tests/behaviour/*/*.c*")), reverse=True):  # the longest of tls begins early
         name = os.path.relpath(source, os.path.join(tests.TOP, "tests/behaviour"))
         if name == PROBE or any(p in name for p in patterns):
             found.append((name, source))
@@ -130,9 +131,10 @@ def run(name, machine, options, report):
         programs = compiled(machine.patterns, out)
         probe = next(argv for n, _, argv in programs if n == PROBE) + PROBE_ARGUMENTS
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "VTSHIM_TLS": machine.tls, "VTSHIM_TEST_SEED": tests.SEED,
-                       "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "600")}
-        plan = {"programs": [p for p in programs if any(x in p[0] for x in machine.patterns)], "probe": probe, "fsgsbase": machine.fsgsbase,
-                "choices": machine.choices, "jobs": options.jobs, "environment": environment, "tests": os.path.join(tests.TOP, "tests")}
+                       "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "300")}
+        wanted = [(n, s, argv + ARGUMENTS.get(n, [])) for n, s, argv in programs if any(p in n for p in machine.patterns)]
+        plan = {"programs": wanted, "probe": probe, "fsgsbase": machine.fsgsbase, "choices": machine.choices, "jobs": options.jobs,
+                "environment": environment, "tests": os.path.join(tests.TOP, "tests")}
         write_initramfs(initramfs, plan, out)
         early = boot(machine, initramfs, console, options.seconds, on_line)
         if early or not ended:
@@ -150,7 +152,7 @@ def main():
     p.add_argument("--cpu", help="QEMU's -cpu, for example max,-xsave")
     p.add_argument("--kernel", metavar="OPTIONS", help="further options of the kernel, for example nofsgsbase")
     p.add_argument("--jobs", type=int, default=2, help="tests side by side (default 2)")
-    p.add_argument("--seconds", type=int, default=3600, help="bound of a whole machine")
+    p.add_argument("--seconds", type=int, default=1800, help="bound of a whole machine (default 1800)")
     options = p.parse_args()
     count = {"ok": 0, "FAIL": 0, "skip": 0}
 
