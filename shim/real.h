@@ -38,6 +38,35 @@
 
 namespace vt::shim {
 
+/// Around a call by which libc looks at OS threads: api.h, numbers_show().
+class NumbersShown {
+ public:
+  explicit NumbersShown(bool wanted = true) : result_(wanted ? numbers_show() : 0) {}
+  ~NumbersShown() {
+    int e = errno;
+    if (result_ > 0) numbers_hide();
+    errno = e;
+  }
+  NumbersShown(const NumbersShown&) = delete;
+  NumbersShown& operator=(const NumbersShown&) = delete;
+  bool is_needed() const { return result_ != 0; }
+  int error() const { return result_ < 0 ? -result_ : 0; }
+
+ private:
+  int result_;
+};
+/// Libc's own call for a platform thread's handle; `or_else` where main's can't be shown to it.
+template <class Call, class Else>
+int of_os_thread(pthread_t thread, Call&& call, Else&& or_else) {
+  NumbersShown shown(is_main_handle(thread));
+  return shown.error() ? or_else() : call();
+}
+template <class Call>
+int of_os_thread(pthread_t thread, Call&& call) {
+  return of_os_thread(thread, call, call);
+}
+
+
 enum Symbol : unsigned {
 #define VT_ROW(name, ...) k_##name,
 #include "shim/interpose.def"

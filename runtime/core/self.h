@@ -26,6 +26,8 @@ struct Self {
   /// What may stand among them beside semaphores: a handler ran on main's OS thread; main has a siglongjmp to make.
   static inline void* const kAttention = (void*)2;
   static inline void* const kJump = (void*)1;
+  /// A library was loaded: static_tls_touch().
+  static inline void* const kTls = (void*)4;
   /// A virtual thread has signals of its own pending.
   static inline void* const kSignals = (void*)3;
   /// The last one, null if there is none. A handler may push meanwhile: the entry is read before the count is let go.

@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <atomic>
+
+#include "sys/fs_base.h"
+
 namespace vt {
 
 struct VThread;
@@ -42,6 +46,20 @@ void* thread_area_robust_list(char* tp) noexcept;
 /// As pthread_cancel(3) does for a thread whose cancellation is deferred. @thread any
 void thread_area_set_cancelled(char* tp) noexcept;
 
+// ---------------------------------------------------------------- exchanging contents instead (core/slot.h)
+
+/// Bytes of static TLS below the thread pointer that modules have, now; all that there can be while a library is being loaded.
+extern std::atomic<size_t> static_tls_extent;
+/// An area for the contents of the one at `base`, as complete as that: a thread may run on it. Made anew if `memory` is one already. Null: no memory.
+char* thread_area_shadow(char* memory, char* base) noexcept;
+/// What is a thread's own in the area at `base` is kept in `area`, and brought back. @thread any, no thread area in use @signal safe
+void thread_area_save(const char* base, char* area) noexcept;
+void thread_area_load(char* base, const char* area) noexcept;
+/// The DTV of `area` leads to static TLS at `from`: now to that at `to`.
+void thread_area_rebase(char* area, char* from, char* to) noexcept;
+/// Whose thread pointer pthread_self() tells there.
+inline char* thread_area_self(const char* tp) noexcept { return *(char* const*)(tp + sys::kSelfOffset); }
+
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context
 void static_tls_load_begins() noexcept;
@@ -52,6 +70,11 @@ void static_tls_load_ends() noexcept;
 void static_tls_hide(VThread* v) noexcept;
 /// A load of which only the start can be seen (dlopen by a name that is searched for on the caller's behalf).
 void static_tls_note_load() noexcept;
+/// On a slot: the caller's DTV gets its entries for static TLS of libraries loaded since it last did this; ld.so would put those of the thread's own
+/// area there. Takes ld.so's lock. @thread vthread, in user context
+void static_tls_touch() noexcept;
+/// Counts loads. @signal safe
+uint32_t static_tls_loads() noexcept;
 bool static_tls_is_behind() noexcept;
 void static_tls_sync() noexcept;
 

@@ -52,6 +52,8 @@ constexpr int kNobodySaid = 100;  // a nice value that there isn't
 struct VThread : Self {
   // ---- the unit's, for good
   char* tp = nullptr;          // thread pointer = pthread_t
+  char* area = nullptr;        // tp, or main's shadow: core/slot.h
+  char* tls_at = nullptr;      // likewise
   char* stack_low = nullptr;   // the unit's own stack, above the guard
   char* stack_top = nullptr;
   uint32_t slot = 0;
@@ -69,6 +71,7 @@ struct VThread : Self {
   std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
   WaitNote note;
   uint8_t in_vfork = 0;
+  uint32_t loads_seen = 0;     // static_tls_touch()
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
   bool boxed = false;          // a seccomp filter lies on its OS thread, which therefore does no work for the runtime any more
   bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
@@ -80,6 +83,7 @@ struct VThread : Self {
   bool spoils = false;         // its OS thread shall end with it
   bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
+  bool bound = false;          // to `home`: core/slot.h
   uint64_t random = 0;         // chaos
 
   // ---- the thread's own
@@ -132,7 +136,7 @@ struct VThread : Self {
 
   pthread_t handle() const noexcept { return (pthread_t)tp; }
   /// Nobody may move it to another carrier's queue.
-  bool stays() const noexcept { return pins || is_main; }
+  bool stays() const noexcept { return pins || is_main || bound; }
 };
 
 /// Null on a platform thread. @thread any in user context @signal safe
