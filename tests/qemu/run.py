@@ -19,12 +19,14 @@ FILES = ("/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/
 LIBRARIES = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2")  # those that are loaded by name
 PROBE, PROBE_ARGUMENTS = "tls/tls_parks.c", ["10"]
 ARGUMENTS = {PROBE: ["100"]}  # parks of each of 1,000 threads: emulation is slow
-# A machine: QEMU's and the kernel's options, whether FSGSBASE is there, the back ends that each setting must lead to, the one to test.
-Machine = collections.namedtuple("Machine", "cpu kernel fsgsbase choices tls patterns")
+# A machine: QEMU's and the kernel's options, whether FSGSBASE is there, the back ends that each setting must lead to, the one to test,
+# run_tests.py's ways, and the tests.
+Machine = collections.namedtuple("Machine", "cpu kernel fsgsbase choices tls modes patterns")
 MACHINES = {
     "with": Machine("max", "", True, {"auto": "fsgsbase", "fsgsbase": "fsgsbase", "arch_prctl": "arch_prctl"}, "fsgsbase",
-                    ("tls/", "signal/", "process/")),
-    "without": Machine("max,-fsgsbase", "", False, {"auto": "arch_prctl", "fsgsbase": "arch_prctl"}, "auto", ("tls/tls_dlopen", "tls/tls_models")),
+                    "native shim shim-1 shim-8 shim-chaos", ("tls/", "signal/", "process/")),
+    "without": Machine("max,-fsgsbase", "", False, {"auto": "arch_prctl", "fsgsbase": "arch_prctl", "swap": "swap"}, "auto",
+                       "native shim shim-chaos shim-swap", ("tls/tls_dlopen", "tls/tls_models", "process/fork")),
 }
 
 
@@ -131,7 +133,7 @@ def run(name, machine, options, report):
         programs = compiled(machine.patterns, out)
         probe = next(argv for n, _, argv in programs if n == PROBE) + PROBE_ARGUMENTS
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "VTSHIM_TLS": machine.tls, "VTSHIM_TEST_SEED": tests.SEED,
-                       "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "300")}
+                       "VTSHIM_TEST_MODES": machine.modes, "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "300")}
         wanted = [(n, s, argv + ARGUMENTS.get(n, [])) for n, s, argv in programs if any(p in n for p in machine.patterns)]
         plan = {"programs": wanted, "probe": probe, "fsgsbase": machine.fsgsbase, "choices": machine.choices, "jobs": options.jobs,
                 "environment": environment, "tests": os.path.join(tests.TOP, "tests")}
@@ -149,6 +151,7 @@ def main():
     p.add_argument("patterns", nargs="*", help="which tests, by parts of their names, instead of each machine's own")
     p.add_argument("--machine", choices=MACHINES, help="this one only")
     p.add_argument("--tls", metavar="BACKEND", help="VTSHIM_TLS of the tests, which must be what the shim chooses then")
+    p.add_argument("--modes", help="run_tests.py's ways, for example 'native shim-chaos'")
     p.add_argument("--cpu", help="QEMU's -cpu, for example max,-xsave")
     p.add_argument("--kernel", metavar="OPTIONS", help="further options of the kernel, for example nofsgsbase")
     p.add_argument("--jobs", type=int, default=2, help="tests side by side (default 2)")
@@ -166,7 +169,8 @@ def main():
         emulator(), kernel()
         for name in [options.machine] if options.machine else MACHINES:
             m = MACHINES[name]
-            m = m._replace(cpu=options.cpu or m.cpu, kernel=options.kernel or m.kernel, patterns=tuple(options.patterns) or m.patterns)
+            m = m._replace(cpu=options.cpu or m.cpu, kernel=options.kernel or m.kernel, modes=options.modes or m.modes,
+                           patterns=tuple(options.patterns) or m.patterns)
             if options.tls: m = m._replace(tls=options.tls, choices={options.tls: options.tls, **m.choices})
             run(name, m, options, report)
     except Missing as e:
