@@ -4,7 +4,8 @@ shim, with one carrier, in chaos mode (progress/ with 8 carriers, too), with VTS
 (tests/apps/). At last the scheduler's races with some seeds (stress/run.py), and the fuzzer (stress/fuzz.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
-VTSHIM_TEST_MODES names those to run of the ways (native, shim, shim-1, shim-8, shim-chaos, shim-swap), VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
+VTSHIM_TEST_MODES names those to run of the ways (native, shim, shim-1, shim-8, shim-chaos, shim-swap), VTSHIM_TEST_SEED seeds chaos mode,
+VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
 from model import run as models

@@ -7,7 +7,7 @@ hasn't, and AT_HWCAP2 must lead to arch_prctl (`without`). In each machine each 
 end each VTSHIM_TLS leads to. scripts/test includes this; `scripts/test --qemu ARGUMENTS` is this alone. VTSHIM_TEST_LIMIT bounds one
 run of a test (seconds, default 300). Where QEMU or the kernel can't be had, that is one skipped test.
 """
-import argparse, collections, concurrent.futures, glob, json, os, re, subprocess, sys, tempfile, threading, time
+import argparse, collections, concurrent.futures, getpass, glob, json, os, re, subprocess, sys, tempfile, threading, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 import run_tests as tests  # noqa: E402
@@ -41,9 +41,11 @@ def kernel():
     for name in names[:1]:
         where = os.path.join(CACHE, name)
         if not os.path.isdir(where):
+            os.makedirs(CACHE, exist_ok=True)
             with tempfile.TemporaryDirectory() as t:
-                # From a copy: apt's own user may not write here.
-                r = subprocess.run(["apt-get", "download", "-qq", name], cwd=t, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                # As the caller: apt's own user may not write there.
+                r = subprocess.run(["apt-get", "-o", "APT::Sandbox::User=" + getpass.getuser(), "download", "-qq", name], cwd=t,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 for package in glob.glob(t + "/*.deb"):
                     subprocess.run(["dpkg-deb", "-x", package, where + ".new"], check=True)
                     os.rename(where + ".new", where)
