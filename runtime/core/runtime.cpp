@@ -133,10 +133,10 @@ void print_counters() noexcept {
     if (parks[r]) used += print_into(line + used, sizeof line - used, " %s=%lu", kParkReasonNames[r], parks[r]);
   line[used] = 0;
   log_line(LogLevel::kInfo,
-           "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
+           "vthreads=%lu carriers=%u tls=%s blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
            "pins=%lu pinned_parks=%lu "
            "parks:%s",
-           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
+           created.load(), carrier_count(), word_for(chosen_mount()), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
            pinned_parks, line);
 }
 

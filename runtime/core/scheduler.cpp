@@ -172,6 +172,8 @@ void choose_mount() noexcept {
   if (backend == TlsBackend::kAuto) backend = sys::has_fsgsbase() ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
 }
 
+TlsBackend chosen_mount() noexcept { return backend; }
+
 void arrive(sys::Transfer transfer) noexcept {
   auto* c = static_cast<Carrier*>(transfer.data);
   *c->save = transfer.fctx;

@@ -347,7 +347,7 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
     r = attempt(done, false);
     if (r == -EAGAIN) {
       if (w < 0 || ++lies != kLies || !socket_has(fd, SO_TYPE, SOCK_DGRAM)) continue;
-      blocking([&] { r = attempt(done, true); });
+      r = call_announced([&] { return attempt(done, true); });
     }
     if (r < 0) return done ? (ssize_t)done : r;
     done += (size_t)r;
@@ -357,11 +357,26 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
+
+bool has_room(int fd) noexcept {
+  pollfd p{fd, POLLOUT, 0};
+  return raw(SYS_poll, &p, 1, 0) == 1;
+}
+
+}  // namespace
+
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (flags & RWF_NOWAIT) return first;
-  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd))  // a pipe that was spliced to can't be asked any more
-    return call_blocking([&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); });
+  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
+    // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
+    // (unless another writer is quicker: then the monitor sees it).
+    auto call = [&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); };
+    return total(vector, count) <= kPage && has_room(fd) ? call() : call_blocking(call);
+  }
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;
@@ -405,19 +420,10 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
   return io_pwritev(fd, &one, 1, offset, 0);
 }
 
-namespace {
-/// A send that connects first: asked not to wait it only begins to.
-template <class Call>
-ssize_t connecting(Call&& call) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = call(); });
-  return r;
-}
-}  // namespace
-
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
-  if (flags & MSG_FASTOPEN) return connecting([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
+  // It connects first: asked not to wait it only begins to.
+  if (flags & MSG_FASTOPEN) return call_announced([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
   size = std::min(size, kMost);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
@@ -428,7 +434,7 @@ ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
   return io_sendto(fd, buffer, size, flags, nullptr, 0);
 }
 ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
-  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return connecting([&] { return raw(SYS_sendmsg, fd, message, flags); });
+  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return call_announced([&] { return raw(SYS_sendmsg, fd, message, flags); });
   ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
   int count = (int)message->msg_iovlen;
@@ -483,9 +489,7 @@ int io_fsync(int fd, bool data_only) noexcept {
 }
 
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = raw(SYS_sendfile, out, in, offset, count); });
-  return r;
+  return call_announced([&] { return raw(SYS_sendfile, out, in, offset, count); });
 }
 
 pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
