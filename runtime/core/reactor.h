@@ -23,9 +23,10 @@ struct IoOp {
 /// What the kernel offers, from the probe at the first ring.
 struct UringFeatures {
   bool defer_taskrun = false;
-  bool waitid = false;
+  bool epoll_wait = false;  // IORING_OP_EPOLL_WAIT, linux 6.15
 };
 extern UringFeatures uring_features;
+inline constexpr uint8_t kOpEpollWait = 59;  // IORING_OP_EPOLL_WAIT; liburing 2.3 doesn't know it
 
 class Reactor {
  public:
@@ -67,6 +68,7 @@ class Reactor {
 
  private:
   void arm_wake() noexcept;
+  bool arm_timer(uint64_t deadline) noexcept;
 
   io_uring ring_{};
   bool opened_ = false;
@@ -74,6 +76,10 @@ class Reactor {
   int wake_fd_ = -1;
   uint64_t wake_count_ = 0;
   bool wake_armed_ = false;
+  // One timeout operation stays in the ring from wait to wait, since to set and take back a timer of the kernel's for each costs more
+  // than all the rest of a wait on some hosts. It may come too early: nobody takes it back when its deadline isn't wanted any more.
+  uint64_t timer_at_ = UINT64_MAX;  // when it ends, ns, CLOCK_MONOTONIC; UINT64_MAX: there is none
+  __kernel_timespec timer_spec_{};
 };
 
 }  // namespace vt
