@@ -49,15 +49,15 @@ int dump(int fd) noexcept;
 
 // ---------------------------------------------------------------- blocking behind the scheduler's back
 
-/// Runs `call(arg)` on an OS thread on which no other virtual thread waits, so that it may block for as
+/// Runs `call(arg)`, with `size` bytes at `arg`, on an OS thread on which no other virtual thread waits, so that it may block for as
 /// long as it likes; on a platform thread it just calls. The call runs on the caller's own stack and
 /// thread area, so errno, `__thread` and exceptions' frames are the caller's. @parks
-void run_blocking(void (*call)(void*), void* arg);
+void run_blocking(void (*call)(void*), void* arg, size_t size);
 
 /// `blocking([&] { result = real(...); })`. @parks
 template <class F>
 inline void blocking(F&& f) {
-  run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f);
+  run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f, sizeof f);
 }
 
 /// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The
@@ -203,6 +203,11 @@ int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noe
 int thread_get_affinity(pthread_t thread, size_t size, cpu_set_t* set) noexcept;
 /// A platform thread has set its own: new threads inherit it.
 void affinity_note_platform() noexcept;
+/// Libc finds OS threads by the numbers in their thread areas (by main's handle; for set*id(2) all of them). With VTSHIM_TLS=swap that of the caller's
+/// is shown from here until numbers_hide(), which the result 1 asks for. 0: nothing to do. -EAGAIN: others' aren't. @parks
+int numbers_show() noexcept;
+void numbers_hide() noexcept;
+bool is_main_handle(pthread_t thread) noexcept;
 /// What the calling virtual thread was created to run; null on others. @signal safe
 void* (*thread_start_routine() noexcept)(void*);
 /// The virtual id of the calling virtual thread. @signal safe

@@ -46,7 +46,10 @@ VT_NEXT(rpcent, getrpcent)
 VT_LOOK_UP(aliasent, getaliasbyname, (const char* name), (name))
 VT_NEXT(aliasent, getaliasent)
 
-VT_EXPORT int initgroups(const char* user, gid_t group) { VT_BLOCKING(initgroups, user, group); }
+VT_EXPORT int initgroups(const char* user, gid_t group) {
+  if (vt::shim::NumbersShown shown; shown.is_needed()) return shown.error() ? (errno = shown.error(), -1) : VT_REAL(initgroups)(user, group);
+  VT_BLOCKING(initgroups, user, group);
+}
 VT_EXPORT int getgrouplist(const char* user, gid_t group, gid_t* groups, int* count) {
   VT_BLOCKING(getgrouplist, user, group, groups, count);
 }

@@ -1,8 +1,9 @@
 // What Linux keeps for each OS thread: name, nice value and timer slack, which a virtual thread has as numbers of its own; namespaces,
 // capabilities, seccomp filters and the like, for which it is pinned for good. setns(2), unshare(2), prctl(2), capset(2), setfsuid(2),
-// setpriority(2); seccomp(2) and the set*id calls by syscall(2), which glibc's functions of these names spread over all threads.
+// setpriority(2), set*id(2); seccomp(2) and the set*id calls by syscall(2), which glibc's functions of these names spread over all threads.
 #include "shim/os_thread.h"
 
+#include <grp.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <sys/fsuid.h>
@@ -14,6 +15,7 @@
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::shim::NumbersShown;
 
 namespace {
 
@@ -204,4 +206,41 @@ bool vt::shim::os_thread_call(long number, const long (&a)[6], long* r) {
     case SYS_setregid: case SYS_setresuid: case SYS_setresgid: *r = pinned_for_good(kernel); return true;
     default: return false;
   }
+}
+
+// ---------------------------------------------------------------- set*id(2): libc has each of its OS threads obey
+
+namespace {
+template <class Call>
+int on_all(Call&& call) {
+  NumbersShown shown;
+  return shown.error() ? (errno = shown.error(), -1) : call();
+}
+}  // namespace
+VT_EXPORT int setuid(uid_t id) {
+  return on_all([&] { return VT_REAL(setuid)(id); });
+}
+VT_EXPORT int seteuid(uid_t id) {
+  return on_all([&] { return VT_REAL(seteuid)(id); });
+}
+VT_EXPORT int setreuid(uid_t real, uid_t effective) {
+  return on_all([&] { return VT_REAL(setreuid)(real, effective); });
+}
+VT_EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved) {
+  return on_all([&] { return VT_REAL(setresuid)(real, effective, saved); });
+}
+VT_EXPORT int setgid(gid_t id) {
+  return on_all([&] { return VT_REAL(setgid)(id); });
+}
+VT_EXPORT int setegid(gid_t id) {
+  return on_all([&] { return VT_REAL(setegid)(id); });
+}
+VT_EXPORT int setregid(gid_t real, gid_t effective) {
+  return on_all([&] { return VT_REAL(setregid)(real, effective); });
+}
+VT_EXPORT int setresgid(gid_t real, gid_t effective, gid_t saved) {
+  return on_all([&] { return VT_REAL(setresgid)(real, effective, saved); });
+}
+VT_EXPORT int setgroups(size_t count, const gid_t* groups) {
+  return on_all([&] { return VT_REAL(setgroups)(count, groups); });
 }

@@ -38,6 +38,31 @@
 
 namespace vt::shim {
 
+/// Around a call by which libc looks at OS threads: api.h, numbers_show().
+class NumbersShown {
+ public:
+  explicit NumbersShown(bool wanted = true) : result_(wanted ? numbers_show() : 0) {}
+  ~NumbersShown() {
+    int e = errno;
+    if (result_ > 0) numbers_hide();
+    errno = e;
+  }
+  NumbersShown(const NumbersShown&) = delete;
+  NumbersShown& operator=(const NumbersShown&) = delete;
+  bool is_needed() const { return result_ != 0; }
+  int error() const { return result_ < 0 ? -result_ : 0; }
+
+ private:
+  int result_;
+};
+/// Libc's own call for a platform thread's handle.
+template <class Call>
+int of_os_thread(pthread_t thread, Call&& call) {
+  NumbersShown shown(is_main_handle(thread));
+  return call();
+}
+
+
 enum Symbol : unsigned {
 #define VT_ROW(name, ...) k_##name,
 #include "shim/interpose.def"

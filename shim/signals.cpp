@@ -7,6 +7,7 @@
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::shim::of_os_thread;
 using vt::sys::readable;
 
 VT_EXPORT int sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
@@ -83,12 +84,12 @@ namespace {
 bool is_libcs(int signal) { return signal == 32 || signal == 33; }
 }  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_kill)(thread, signal);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_kill)(thread, signal); });
   if (is_libcs(signal)) return EINVAL;
   return -vt::thread_kill(thread, signal);
 }
 VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_sigqueue)(thread, signal, value);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_sigqueue)(thread, signal, value); });
   siginfo_t info{};
   info.si_signo = signal;
   info.si_code = SI_QUEUE;

@@ -9,6 +9,7 @@
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::shim::of_os_thread;
 using vt::sys::readable;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
@@ -87,15 +88,15 @@ VT_EXPORT int pthread_setcanceltype(int type, int* old) {
 
 VT_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t* attr) {
   if (vt::is_vthread(thread)) return -vt::thread_get_attr(thread, attr);
-  return VT_REAL(pthread_getattr_np)(thread, attr);
+  return of_os_thread(thread, [&] { return VT_REAL(pthread_getattr_np)(thread, attr); });
 }
 VT_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   if (vt::is_vthread(thread)) return -vt::thread_set_name(thread, name);
-  return VT_REAL(pthread_setname_np)(thread, name);
+  return of_os_thread(thread, [&] { return VT_REAL(pthread_setname_np)(thread, name); });
 }
 VT_EXPORT int pthread_getname_np(pthread_t thread, char* buffer, size_t size) {
   if (vt::is_vthread(thread)) return size >= 16 && !vt::sys::writable(buffer, 16) ? EFAULT : -vt::thread_get_name(thread, buffer, size);
-  return VT_REAL(pthread_getname_np)(thread, buffer, size);
+  return of_os_thread(thread, [&] { return VT_REAL(pthread_getname_np)(thread, buffer, size); });
 }
 
 // glibc keeps the keys and values; the destructors are noted for virtual threads, whose end glibc doesn't see.
@@ -152,29 +153,29 @@ VT_EXPORT int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t* set) {
   return VT_REAL(sched_setaffinity)(pid, size, set);
 }
 VT_EXPORT int pthread_getaffinity_np(pthread_t thread, size_t size, cpu_set_t* set) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getaffinity_np)(thread, size, set);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_getaffinity_np)(thread, size, set); });
   return -vt::thread_get_affinity(thread, size, set);
 }
 VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_set_t* set) {
   if (vt::is_vthread(thread)) return -vt::thread_set_affinity(thread, size, set);
   vt::affinity_note_platform();
-  return VT_REAL(pthread_setaffinity_np)(thread, size, set);
+  return of_os_thread(thread, [&] { return VT_REAL(pthread_setaffinity_np)(thread, size, set); });
 }
 
 // ---------------------------------------------------------------- scheduling policies: numbers that are kept, sched(7)
 
 VT_EXPORT int pthread_getschedparam(pthread_t thread, int* policy, sched_param* param) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getschedparam)(thread, policy, param);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_getschedparam)(thread, policy, param); });
   return -vt::thread_get_policy(thread, policy, &param->sched_priority);
 }
 VT_EXPORT int pthread_setschedparam(pthread_t thread, int policy, const sched_param* param) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setschedparam)(thread, policy, param);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_setschedparam)(thread, policy, param); });
   if (policy < 0 || !param) return EINVAL;
   if (!readable(param, sizeof *param)) return EFAULT;
   return -vt::thread_set_policy(thread, policy, param->sched_priority);
 }
 VT_EXPORT int pthread_setschedprio(pthread_t thread, int priority) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_setschedprio)(thread, priority);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_setschedprio)(thread, priority); });
   int policy, old;
   vt::thread_get_policy(thread, &policy, &old);
   return -vt::thread_set_policy(thread, policy, priority);

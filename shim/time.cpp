@@ -3,6 +3,7 @@
 #include "sys/memory.h"
 
 using vt::shim::errno_result;
+using vt::shim::of_os_thread;
 
 namespace {
 
@@ -87,6 +88,6 @@ VT_EXPORT int clock_getres(clockid_t clock, timespec* resolution) {
   return VT_REAL(clock_getres)(r == vt::kNotVirtual ? clock : CLOCK_THREAD_CPUTIME_ID, resolution);
 }
 VT_EXPORT int pthread_getcpuclockid(pthread_t thread, clockid_t* clock) {
-  if (!vt::is_vthread(thread)) return VT_REAL(pthread_getcpuclockid)(thread, clock);
+  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_getcpuclockid)(thread, clock); });
   return -vt::thread_cpu_clock(thread, clock);
 }

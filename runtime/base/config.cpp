@@ -16,7 +16,7 @@ struct Choice {
   int value;
 };
 constexpr Choice kTls[] = {{"auto", (int)TlsBackend::kAuto}, {"arch_prctl", (int)TlsBackend::kArchPrctl},
-                           {"fsgsbase", (int)TlsBackend::kFsGsBase}, {nullptr, 0}};
+                           {"fsgsbase", (int)TlsBackend::kFsGsBase}, {"swap", (int)TlsBackend::kSwap}, {nullptr, 0}};
 constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel::kWarn}, {"info", (int)LogLevel::kInfo},
                            {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
 constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
@@ -55,7 +55,7 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.carriers = (unsigned)n; }},
     {"VTSHIM_MAX_CARRIERS", "256", "1..256", "carriers at most, with those that stand in for stuck ones", 1, 256, nullptr,
      [](uint64_t n, const char*) { config.max_carriers = (unsigned)n; }},
-    {"VTSHIM_TLS", "auto", "auto|arch_prctl|fsgsbase", "how a thread area is mounted", 0, 0, kTls,
+    {"VTSHIM_TLS", "auto", "auto|arch_prctl|fsgsbase|swap", "how a thread area is mounted", 0, 0, kTls,
      [](uint64_t n, const char*) { config.tls = (TlsBackend)n; }},
     {"VTSHIM_STACK", "RLIMIT_STACK", "16K..1G", "stack of threads whose attributes don't say", 16 << 10, 1 << 30, nullptr,
      [](uint64_t n, const char*) { config.stack = (size_t)n; }},

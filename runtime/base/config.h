@@ -6,7 +6,7 @@
 
 namespace vt {
 
-enum class TlsBackend : uint8_t { kAuto, kArchPrctl, kFsGsBase, kShared };
+enum class TlsBackend : uint8_t { kAuto, kArchPrctl, kFsGsBase, kSwap, kShared };
 enum class PinPolicy : uint8_t { kAuto, kCallback, kNone };
 enum class StealPolicy : uint8_t { kAuto, kLazy, kQuick };
 

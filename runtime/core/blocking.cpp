@@ -12,6 +12,7 @@
 #include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 
@@ -172,8 +173,8 @@ __attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
 }  // namespace
 
 /// api.h
-void run_blocking(void (*call)(void*), void* arg) {
-  if (!can_park()) return call(arg);
+void run_blocking(void (*call)(void*), void* arg, size_t size) {
+  if (!can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
   Claim claim;
   while ((claim = move_to_blocking_thread()) == Claim::kLater) yield_now();
   bool moved = claim == Claim::kYes;

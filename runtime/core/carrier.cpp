@@ -20,6 +20,7 @@
 #include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/io_wait.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
@@ -57,6 +58,7 @@ unsigned carrier_target() noexcept {
   unsigned n = known.load(std::memory_order_relaxed);
   if (n) return n;
   n = config.carriers;
+  if (!n && swaps) n = 1;
   if (!n) {
     unsigned long mask[1024 / 64] = {};
     long bytes = sys::raw(SYS_sched_getaffinity, 0, sizeof mask, mask);
@@ -109,7 +111,7 @@ void carrier_publish_adopted() noexcept { count.store(1, std::memory_order_relea
 int carrier_start() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
-  if (n >= config.max_carriers) return -EAGAIN;
+  if (n >= (swaps ? carrier_target() : config.max_carriers)) return -EAGAIN;
   Carrier* c = carrier_object(n);
   if (!c) return -ENOMEM;
   opened.store(0, std::memory_order_relaxed);

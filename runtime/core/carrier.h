@@ -50,7 +50,9 @@ struct PinNote {
 struct alignas(64) Carrier {
   // ---- hot, the owner's
   VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
-  char* mounted = nullptr;         // the thread area that FS has
+  char* mounted = nullptr;         // the thread area that FS has; on a slot, whose contents stand there (core/slot.h)
+  char* own_area = nullptr;        // where its own, or main's, contents are kept; own_tp where nothing is exchanged
+  volatile bool exchanges = false; // main's contents are being saved
   sys::Context* save = nullptr;    // where the context that was left goes
   VThread* left = nullptr;         // whom `commit` is about
   Commit commit = Commit::kNone;

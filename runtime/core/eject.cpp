@@ -13,6 +13,7 @@
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
 #include "sys/signal_bits.h"
@@ -87,6 +88,30 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   return_here(uc);
 }
 
+bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays(); }
+
+// On a slot the program's code goes on only there, so its system call alone is made elsewhere, by the handler, and the handler returns
+// behind it.
+
+/// It is set back to its system call, and nothing that is somebody else's meanwhile is to be read or written there.
+bool about_to_call(const ucontext_t* uc) noexcept {
+  auto& registers = uc->uc_mcontext.gregs;
+  auto* next = (const unsigned char*)registers[REG_RIP];
+  if (next[0] != 0x0f || next[1] != 0x05 || registers[REG_RAX] < 0 || registers[REG_RAX] > 1000) return false;
+  for (int r : {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9})
+    if (in_slot((const void*)registers[r])) return false;
+  return true;
+}
+
+void call_for(ucontext_t* uc) noexcept {
+  auto& registers = uc->uc_mcontext.gregs;
+  registers[REG_RAX] = sys::raw(registers[REG_RAX], registers[REG_RDI], registers[REG_RSI], registers[REG_RDX], registers[REG_R10],
+                                registers[REG_R8], registers[REG_R9]);
+  registers[REG_RIP] += 2;
+  RuntimeSection section;
+  if (current()->carrier->is_blocking) from_blocking_thread();
+}
+
 void on_eject(int, siginfo_t* info, void* context) noexcept {
   if (info->si_code != SI_QUEUE) return;
   auto word = (uint64_t)info->si_value.sival_ptr;
@@ -98,17 +123,21 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   auto* uc = static_cast<ucontext_t*>(context);
-  if (v != wanted || v->depth || v->in_vfork || v->stays() || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
+  if (v != wanted || v->depth || v->in_vfork || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;
   }
+  bool call = false;
   {
     RuntimeSection section;
     eject_restart_call(c, context);
     c->eject.store(nullptr, std::memory_order_release);
-    eject(v, to);
+    call = swaps && !to;
+    if (!call || about_to_call(uc)) eject(v, to);
+    else blocking_unclaim(), call = false;
   }
+  if (call) call_for(uc);
   return_here(uc);
 }
 
@@ -130,7 +159,7 @@ bool send(Carrier* c, VThread* v) noexcept {
 
 bool may_be_ejected(Carrier* c, VThread* v) noexcept {
   if (config.pin == PinPolicy::kCallback) return false;  // whoever stands in a callback can't be asked from a handler
-  return signal_number > 0 && v && !v->stays() && !v->in_vfork && v->used_stack_size >= kStackNeeded &&
+  return signal_number > 0 && v && !must_stay(v) && !v->in_vfork && (v->is_main || v->used_stack_size >= kStackNeeded) &&
          !c->eject.load(std::memory_order_acquire);
 }
 
@@ -245,6 +274,14 @@ bool eject_blocked(Carrier* c, VThread* v) noexcept {
 
 bool eject_in_place(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
+  c->eject_to = c;
+  return send(c, v);
+}
+
+bool eject_time_slice(Carrier* c, VThread* v) noexcept {
+  if (!may_be_ejected(c, v)) return false;
+  c->eject_call = {};
+  c->eject_call.number = -1;
   c->eject_to = c;
   return send(c, v);
 }

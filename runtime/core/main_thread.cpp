@@ -15,6 +15,7 @@
 #include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
@@ -68,7 +69,9 @@ int main_join() noexcept {
   c->loop_context = sys::make_fcontext(loop_stack + kLoopStack, kLoopStack, loop_entry);
   auto* m = new (&object) MainThread;
   m->is_virtual = m->is_main = true;
-  m->tp = c->own_tp;
+  m->tp = thread_area_self(c->own_tp);
+  m->area = c->own_area;
+  m->tls_at = c->own_tp;
   m->alternate_stack = alternate;  // from here on a number to tell: handlers run on the OS thread's own
   m->carrier = m->home = c;
   m->state.store(State::kRunning, std::memory_order_relaxed);
@@ -257,7 +260,7 @@ void main_leave() noexcept {
   joined.store(nullptr, std::memory_order_seq_cst);  // before vt_self; pairs with run_handler()
   // vt_self in main's area, which main itself may read just now: either answer is a thread that waits in the kernel.
   ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
-  __atomic_store_n((Self**)(m->tp + offset), (Self*)nullptr, __ATOMIC_SEQ_CST);
+  __atomic_store_n((Self**)(m->home->own_tp + offset), (Self*)nullptr, __ATOMIC_SEQ_CST);
 }
 
 void main_after_fork() noexcept {

@@ -16,6 +16,7 @@
 #include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
@@ -119,15 +120,20 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
       quick_looks = kQuickLooks;
       return;
     }
-    if (io) {
+    if (io && !swaps) {
       eject_note_call(c);
       carrier_kick(c, Kick::kBlocked);
     }
   } else if (computes && io) {
     // What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
-    carrier_kick(c, ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
+    carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
   }
   if (c->queue.size() == 0) return;
+  // Whoever waits there can run nowhere else.
+  if (swaps) {
+    eject_time_slice(c, v);
+    return;
+  }
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
   Carrier* to = best_helper();
   if (!to || (!to->idle.load(std::memory_order_relaxed) && open_carriers() < carrier_target())) {

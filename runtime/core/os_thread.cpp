@@ -14,6 +14,8 @@
 #include "core/libc_calls.h"
 #include "core/loader_lock.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
+#include "core/thread_area.h"
 #include "sys/fs_base.h"
 #include "sys/signal_bits.h"
 
@@ -38,7 +40,7 @@ constexpr int kSetxid = 33;
 constexpr unsigned kPlaces = 2048;  // more than there are OS threads of ours
 struct Place {
   std::atomic<pid_t> tid{0};
-  char* own_tp;
+  char *own_tp, *own_self;
 };
 Place places[kPlaces];
 SpinLock places_lock{Rank::kLeaf};
@@ -65,6 +67,7 @@ void note_area(pid_t tid, char* own_tp) noexcept {
   if (!p && !(p = place_of(tid, -1))) p = place_of(tid, 0);
   if (!p) return;
   p->own_tp = own_tp;
+  p->own_self = thread_area_self(own_tp);
   p->tid.store(tid, std::memory_order_release);
 }
 void forget_area(pid_t tid) noexcept {
@@ -78,7 +81,11 @@ void on_setxid(int signal, siginfo_t* info, void* context) noexcept {
   char* mounted = sys::thread_pointer();
   bool other = p && p->own_tp != mounted;
   if (other) mount_area(p->own_tp);
+  char*& self = *(char**)(sys::thread_pointer() + sys::kSelfOffset);  // on a slot, that of whose contents stand there
+  char* whose = self;
+  if (p) self = p->own_self;
   libc_handler(signal, info, context);
+  self = whose;
   if (other) mount_area(mounted);
 }
 }  // namespace
@@ -134,6 +141,7 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   c->robust_list = nullptr;
   __atomic_store_n(&c->os_tid, (pid_t)sys::raw(SYS_gettid), __ATOMIC_RELAXED);  // registry.cpp looks
   note_area(c->os_tid, c->own_tp);
+  VT_CHECK(slot_begin(c));
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
 #if defined(__SANITIZE_THREAD__)
   c->loop_fiber.tsan = __tsan_get_current_fiber();
@@ -156,9 +164,10 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
 }
 
 void os_thread_leave(Carrier* c) noexcept {
-  if (c->mounted != c->own_tp) {
+  slot_end(c);
+  if (c->mounted != c->own_area) {
     sys::mount_arch_prctl(c->own_tp);
-    c->mounted = c->own_tp;
+    c->mounted = c->own_area;
   }
   forget_area(c->os_tid);
   if (c->is_blocking || !c->signal_stack) return;

@@ -9,6 +9,7 @@
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "sys/clock.h"
 
 extern "C" __attribute__((visibility("hidden"))) char __ehdr_start, etext;  // the linker's: where our own code lies
@@ -190,8 +191,18 @@ void unblock_pinned(Carrier* c) noexcept {
 int pin() noexcept { return config.pin == PinPolicy::kNone ? 0 : pin_always(); }
 int unpin() noexcept { return config.pin == PinPolicy::kNone ? 0 : unpin_always(); }
 
+namespace {
+int refuse_on_slot() noexcept {
+  static std::atomic<bool> told{false};
+  if (!told.exchange(true))
+    complain("VTSHIM_TLS=swap: no thread can have an OS thread to itself (pins, namespaces, robust and priority-inheriting mutexes); the call fails");
+  return -ENOTSUP;
+}
+}  // namespace
+
 int pin_always() noexcept {
   VThread* v = current();
+  if (v && swaps) return refuse_on_slot();
   if (!v || v->is_main) {
     if (getpid() == (pid_t)sys::raw(SYS_gettid)) ++main_pins;
     if (!v) return 0;
@@ -225,6 +236,7 @@ void pin_for_good() noexcept {
 
 void pins_of_main(VThread* main) noexcept {
   // By the rule of `callback`, carrier 0 is main's alone: who has C frames below a Python callback can't be moved off it any more.
+  if (swaps) return;
   uint32_t n = main_pins + (config.pin == PinPolicy::kCallback);
   for (uint32_t i = 0; i < n; ++i) add_pin(main);
 }

@@ -20,11 +20,13 @@
 #include "core/pin.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/signals.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
+#include "sys/fs_base.h"
 
 extern "C" {
 __thread vt::Self* vt_self = nullptr;
@@ -85,6 +87,7 @@ void after_fork_in_child() noexcept {
     vt_self = nullptr;  // a platform thread from now on
     v->forked = true;
     thread_area_adopt(v->tp);
+    if (swaps) thread_area_adopt(sys::thread_pointer());
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
     char name[16];
     v->get_name(name);
@@ -238,6 +241,7 @@ bool start() noexcept {
     phase.store(Phase::kRefused, std::memory_order_release);
     return false;
   }
+  for (unsigned i = 1; swaps && i < carrier_target() && carrier_start() == 0;) ++i;
   phase.store(Phase::kRunning, std::memory_order_release);
   if (joins) {
 #ifndef VT_UNIT

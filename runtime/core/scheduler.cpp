@@ -9,6 +9,7 @@
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/signals.h"
+#include "core/slot.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
 #include "sys/clock.h"
@@ -23,21 +24,24 @@ namespace {
 constexpr uint32_t kPollEvery = 64;  // switches between looks at the ring and the timers of a carrier that never idles
 
 TlsBackend backend = TlsBackend::kArchPrctl;
+bool writes_fs = false;  // by an instruction
 
 }  // namespace
 
 void mount_area(char* tp) noexcept {
-  if (backend == TlsBackend::kFsGsBase) sys::mount_fsgsbase(tp);
+  if (writes_fs) sys::mount_fsgsbase(tp);
   else sys::mount_arch_prctl(tp);
 }
 
 namespace {
 
 void mount(Carrier* c, VThread* v) noexcept {
-  if (c->mounted == v->tp) return;
-  if (backend == TlsBackend::kShared) vt_self = v;  // unit tests under a sanitizer: everybody on the carrier's own area
-  else mount_area(v->tp);
-  c->mounted = v->tp;
+  if (c->mounted == v->area && !c->is_blocking) return;
+  if (swaps) slot_mount(c, v);
+  else if (c->mounted == v->area) return;
+  else if (backend == TlsBackend::kShared) vt_self = v;  // unit tests under a sanitizer: everybody on the carrier's own area
+  else mount_area(v->area);
+  c->mounted = v->area;
   ++c->mounts;
 }
 
@@ -66,6 +70,11 @@ void take_over(Carrier* c, VThread* v) noexcept {
   mount(c, v);
   __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
   c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+/// Who leaves a slot is complete before others may have it.
+void save_left(Carrier* c, VThread* v) noexcept {
+  if (!c->is_blocking && c->mounted == v->area) slot_save(c);
 }
 
 /// Runs on the other side of every switch: the thread that was left is off its stack now.
@@ -98,10 +107,14 @@ void finish_switch(Carrier* c) noexcept {
       enqueue(v, v->home, c);
       return;
     case Commit::kToBlocking:
+      if (swaps) save_left(c, v);
       v->state.store(State::kRunnable, std::memory_order_relaxed);
       blocking_push(v);
       return;
-    case Commit::kExit: thread_ended(v, c); return;
+    case Commit::kExit:
+      if (swaps) save_left(c, v);
+      thread_ended(v, c);
+      return;
   }
 }
 
@@ -146,6 +159,15 @@ void choose_mount() noexcept {
     complain("VTSHIM_TLS=fsgsbase: this host lacks FSGSBASE; arch_prctl is used");
     backend = TlsBackend::kArchPrctl;
   }
+  if (backend == TlsBackend::kSwap) {
+    swaps = slots_allowed();
+    if (!swaps) backend = TlsBackend::kAuto;
+    if (swaps && config.pin == PinPolicy::kCallback) {
+      complain("VTSHIM_PIN=callback: not with VTSHIM_TLS=swap; auto holds");
+      config.pin = PinPolicy::kAuto;
+    }
+  }
+  writes_fs = sys::has_fsgsbase() && backend != TlsBackend::kArchPrctl;
   if (backend == TlsBackend::kAuto) backend = sys::has_fsgsbase() ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
 }
 
@@ -184,7 +206,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
       // acquire: pairs with [park]; from here v is ours to enqueue
       if (!v->state.compare_exchange_weak(s, State::kRunnable, std::memory_order_acq_rel)) continue;
       Carrier* to = here && !here->is_blocking ? here : v->home;
-      if (v->is_main) to = v->home;
+      if (v->is_main || v->bound) to = v->home;
       else if (v->pins) to = v->carrier;
       else if (to && to->is_main && v->off_main_until > monitor_ticks() && v->home) to = v->home;
       else if (config.chaos) to = random_carrier(here ? here->random : v->random);
@@ -213,11 +235,25 @@ void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   if (to->stuck.load(std::memory_order_relaxed)) carrier_want_help();
 }
 
+namespace {
+/// It stays where it begins: in turn, but not where more wait than elsewhere.
+Carrier* slot_for_new(Carrier* near) noexcept {
+  static std::atomic<unsigned> turn{0};
+  unsigned n = carrier_count();
+  if (n < 2) return near;
+  Carrier* best = carrier_at(turn.fetch_add(1, std::memory_order_relaxed) % n);
+  for (unsigned i = 0; i < n; ++i)
+    if (Carrier* c = carrier_at(i); c->queue.size() < best->queue.size()) best = c;
+  return best;
+}
+}  // namespace
+
 void schedule_new(VThread* v, Carrier* here) noexcept {
   v->state.store(State::kRunnable, std::memory_order_release);  // registry.cpp finds it from here on
   monitor_notice_soon();
   Carrier* to = here && !here->is_blocking ? here : nullptr;
   if (!to) to = carrier_at(0);
+  if (swaps) to = slot_for_new(to);
   enqueue(v, to, here);
 }
 
@@ -277,7 +313,7 @@ VThread* pick_staying(Carrier* c) noexcept {
 /// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
 void balance(Carrier* c) noexcept {
   unsigned n = carrier_count();
-  if (n < 2) return;
+  if (n < 2 || swaps) return;
   // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
   unsigned able = 0;
   Carrier* least = nullptr;
@@ -316,7 +352,7 @@ VThread* pick(Carrier* c) noexcept {
 
   bool asked = c->asked.load(std::memory_order_relaxed) && c->asked.exchange(0, std::memory_order_acquire);
   bool quick = steal_credit.quick();
-  bool may_steal = asked || config.chaos || (quick && c->index < carrier_target());
+  bool may_steal = !swaps && (asked || config.chaos || (quick && c->index < carrier_target()));
   unsigned n = carrier_count();
   for (unsigned i = 1; may_steal && i < n; ++i) {
     Carrier* victim = carrier_at((c->index + i) % n);

@@ -14,6 +14,8 @@
 #include "core/registry.h"
 #include "core/eject.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
+#include "core/thread_area.h"
 #include "core/thread_signals.h"
 #include "sys/fs_base.h"
 
@@ -113,11 +115,11 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
     else handler(signal, info, context);
     return;
   }
-  char* mounted = sys::thread_pointer();
-  if (mounted != m->tp) mount_area(m->tp);
   VThread* over = c->running;
-  run_handler(c, m, over, signal, info, context);
-  if (mounted != m->tp) mount_area(mounted);
+  {
+    MainMounted mounted(c, m);
+    run_handler(c, m, over, signal, info, context);
+  }
   if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned
     eject_for_signals_later(c);
   }
@@ -193,7 +195,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     return false;
   }
   MainThread* m = main_thread();
-  if (!m || vt_self != &vt_platform || sys::thread_pointer() != m->tp) return false;
+  if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
   if (!c || !c->in_handler || sys::raw(SYS_gettid) != c->os_tid || !top) return false;
   if (c->running == m && m->depth == 0) {
@@ -224,7 +226,7 @@ void signals_attend(Carrier* c) noexcept {
   c->attention.store(false, std::memory_order_relaxed);
   MainThread* m = main_thread();
   if (!m) return;
-  auto& platform = *(PlatformThread*)(m->tp + ((char*)&vt_platform - sys::thread_pointer()));
+  auto& platform = *(PlatformThread*)(main_area_now(m) + ((char*)&vt_platform - sys::thread_pointer()));
   while (void* sem = platform.pop_deferred()) sem_hand_over(sem, c);
   main_interrupt(c);
 }

@@ -20,6 +20,7 @@
 #include "core/registry.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/affinity.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
@@ -199,6 +200,8 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
+  v->bound = false;
+  v->tls_at = v->area;
   v->in_vfork = 0;
   v->shares_area = v->boxed = false;
   v->loads = 0;
@@ -232,9 +235,15 @@ bool is_joined_here(pthread_t thread) noexcept {
   return is_vthread(thread) || (m && m->handle() == thread);
 }
 
+bool is_main_handle(pthread_t thread) noexcept {
+  MainThread* m = main_thread();
+  return m && m->handle() == thread;
+}
+
 bool is_vthread(pthread_t thread) noexcept {
   if (phase_never_ran()) return false;
   if (!thread) return false;
+  if (MainThread* m = main_thread(); swaps && m && m->handle() == thread) return false;
   pid_t tid = thread_area_tid((char*)thread);
   if (tid >= kVirtualTidBase) return true;
   // In a call on a robust mutex or the like it bears its OS thread's number (sync/foreign.cpp).
@@ -249,7 +258,10 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     count_thread(-1);
     return -libc_calls.pthread_create(thread, attr, start, arg);
   }
-  if (static_tls_is_behind()) static_tls_sync();
+  if (static_tls_is_behind()) {
+    static_tls_sync();
+    slots_look_at_libraries();
+  }
   Wanted w = read_attr(attr);
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
   RuntimeSection section;
@@ -355,7 +367,7 @@ int thread_detach(pthread_t thread) noexcept {
 
 void thread_set_result(void* value) noexcept {
   VThread* v = current();
-  if (!v) v = vthread_of(sys::thread_pointer());  // a forked child's
+  if (!v) v = vthread_of(thread_area_self(sys::thread_pointer()));  // a forked child's
   v->result = value;
   v->result_set = true;
 }
@@ -423,7 +435,7 @@ void* (*thread_start_routine() noexcept)(void*) {
 pid_t thread_id() noexcept {
   VThread* v = current();
   if (!v) return (pid_t)sys::raw(SYS_gettid);
-  return v->is_main ? thread_area_tid(v->tp) : v->id.load(std::memory_order_relaxed);
+  return v->is_main ? own_tid() : v->id.load(std::memory_order_relaxed);
 }
 
 void thread_exit_now() noexcept {

@@ -13,9 +13,12 @@
 
 #include "base/log.h"
 #include "base/spin_lock.h"
+#include "core/main_thread.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/self.h"
+#include "core/tsd.h"
 #include "core/vthread.h"
 #include "sys/fs_base.h"
 
@@ -23,7 +26,7 @@ namespace vt {
 namespace {
 
 // x86-64 TLS ABI (tcbhead_t), as compiled into every program.
-constexpr long kTcb = 0, kDtv = 8, kSelf = 16, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48, kHeaderEnd = 56;
+constexpr long kTcb = 0, kDtv = 8, kSelf = sys::kSelfOffset, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48, kHeaderEnd = 56;
 
 /// thread_db's descriptor of a field: its size in bits (of an element), how many, its offset.
 struct FieldDescriptor {
@@ -46,6 +49,8 @@ struct Glibc {
   long specific_first_block;
   size_t specific_count, key_data_size;
   long robust_head;
+  long cleanup;           // and cleanup_jmp_buf: between the robust list and cancelhandling
+  size_t specific_used;   // the flag behind the table of blocks
   long robust_futex_offset;
   long rseq_cpu_id;  // 0: none registered
   long map_tls_offset, map_tls_modid;
@@ -60,6 +65,9 @@ struct Glibc {
   size_t libc_block_size;
 };
 Glibc g;
+
+/// Static TLS that there can be.
+size_t whole_extent() noexcept { return (g.static_size - g.pthread_size) & ~(size_t)15; }
 
 template <class F>
 bool find(F*& slot, const char* name, const char** missing) noexcept {
@@ -227,7 +235,8 @@ bool thread_area_probe(const char** missing) noexcept {
   g.pthread_size = *pthread_size;
   g.key_data_size = *key_data_size;
   g.specific = (long)specific->offset;
-  g.specific_count = specific->count;
+  g.specific_count = specific->bits / 64 * specific->count;  // libc has put all bits into one element
+  if (g.specific_count < 1 || g.specific_count > 64) return *missing = "the table of thread-specific data", false;
   if (g.dtvp != kDtv) return *missing = "the DTV at offset 8", false;
 
   // The calling thread's own area shows the rest: where glibc put what it registered with the kernel.
@@ -242,6 +251,8 @@ bool thread_area_probe(const char** missing) noexcept {
   g.robust_head = head - tp;
   if (!head || g.robust_head <= 0 || g.robust_head >= (long)g.pthread_size) return *missing = "the robust list", false;
   g.robust_futex_offset = at<long>(tp, g.robust_head + 8);
+  g.cleanup = g.robust_head + 24;
+  g.specific_used = (size_t)g.specific + g.specific_count * sizeof(void*);
   auto* rseq_offset = static_cast<const ptrdiff_t*>(dlsym(RTLD_DEFAULT, "__rseq_offset"));
   if (rseq_offset && *rseq_offset > 0 && *rseq_offset < (long)g.pthread_size)
     g.rseq_cpu_id = *rseq_offset + (long)offsetof(struct rseq, cpu_id);
@@ -313,6 +324,65 @@ void thread_area_enter(void* resolver_state) noexcept {
 
 void thread_area_run_tls_destructors() noexcept { g.call_tls_dtors(); }
 
+// ---------------------------------------------------------------- exchanging contents
+//
+// Libc reads these fields of struct pthread relative to FS; all others by way of `self`, which is exchanged with them: so pthread_self(),
+// the owners of stdio's locks and the first keys' values are those of the thread's own area, wherever FS points.
+
+std::atomic<size_t> static_tls_extent{0};
+
+namespace {
+/// `size` is a multiple of 16, and so are both addresses.
+inline void copy(char* to, const char* from, size_t size) noexcept {
+  using Word = long long __attribute__((vector_size(16)));
+  for (size_t i = 0; i < size; i += 16) *(Word*)(to + i) = *(const Word*)(from + i);
+}
+inline void exchange_fields(char* to, const char* from) noexcept {
+  using Pair = long long __attribute__((vector_size(16), aligned(8)));
+  *(Pair*)(to + kDtv) = *(const Pair*)(from + kDtv);  // self, too
+  *(int*)(to + g.tid) = *(const int*)(from + g.tid);
+  *(Pair*)(to + g.cleanup) = *(const Pair*)(from + g.cleanup);  // cleanup_jmp_buf, too
+  size_t specific = g.specific_used - (size_t)g.specific;
+  if (__builtin_expect(!many_keys.load(std::memory_order_relaxed), 1)) *(void**)(to + g.specific) = *(void* const*)(from + g.specific);
+  else __builtin_memcpy(to + g.specific, from + g.specific, specific);
+  *(long*)(to + g.specific_used) = *(const long*)(from + g.specific_used);
+}
+}  // namespace
+
+void thread_area_save(const char* base, char* area) noexcept {
+  size_t n = static_tls_extent.load(std::memory_order_relaxed);
+  copy(area - n, base - n, n);
+  exchange_fields(area, base);
+}
+void thread_area_load(char* base, const char* area) noexcept {
+  size_t n = static_tls_extent.load(std::memory_order_relaxed);
+  copy(base - n, area - n, n);
+  exchange_fields(base, area);
+}
+
+char* thread_area_shadow(char* memory, char* base) noexcept {
+  size_t full = whole_extent();
+  if (!memory) {
+    size_t a = thread_area_alignment(), offset = (full + a - 1) & ~(a - 1);
+    auto* low = (char*)aligned_alloc(a, (offset + g.pthread_size + a - 1) & ~(a - 1));
+    if (!low) return nullptr;
+    memory = low + offset;
+  }
+  memcpy(memory - full, base - full, full + g.pthread_size);
+  at<void*>(memory, kTcb) = memory;
+  if (g.rseq_cpu_id) at<int>(memory, g.rseq_cpu_id) = RSEQ_CPU_ID_REGISTRATION_FAILED;
+  return memory;
+}
+
+void thread_area_rebase(char* area, char* from, char* to) noexcept {
+  auto* dtv = at<DtvEntry*>(area, kDtv);
+  size_t entries = (size_t)dtv[-1].value, full = whole_extent();
+  for (size_t i = 1; i <= entries; ++i) {
+    auto* block = (char*)dtv[i].value;
+    if (block >= from - full && block < from) dtv[i].value = to - (from - block);
+  }
+}
+
 // ---------------------------------------------------------------- static TLS of libraries loaded later
 
 namespace {
@@ -323,6 +393,19 @@ SpinLock sync_lock{Rank::kRuntime};
 constexpr size_t kModules = 4096;  // static TLS is full long before
 size_t known[kModules];            // by modid: the generation whose image is in the areas. A modid is given again after dlclose
 
+/// While a library is being loaded its part isn't known yet, and what others keep there may not be lost. @locks sync_lock
+void set_extent() noexcept {
+  if (!swaps) return;
+  size_t most = whole_extent();
+  if (!loading.load(std::memory_order_relaxed) && loads.load(std::memory_order_acquire) == synced.load(std::memory_order_relaxed)) {
+    size_t used = 0;
+    for (link_map* map = g.first_map; map; map = map->l_next)
+      if (long offset = at<long>((char*)map, g.map_tls_offset); at<size_t>((char*)map, g.map_tls_modid) && offset > (long)used) used = (size_t)offset;
+    if (size_t n = (used + 15) & ~(size_t)15; n < most) most = n;
+  }
+  static_tls_extent.store(most, std::memory_order_relaxed);
+}
+
 struct Image {
   long offset;
   const void* data;
@@ -332,7 +415,7 @@ struct Image {
 void put_image(VThread* v, void* p) noexcept {
   if (g.user_stacks && __atomic_load_n(&v->loads, __ATOMIC_ACQUIRE)) return;  // ld.so does it
   auto& image = *static_cast<Image*>(p);
-  char* block = v->tp - image.offset;
+  char* block = v->area - image.offset;
   memcpy(block, image.data, image.file_size);
   memset(block + image.file_size, 0, image.memory_size - image.file_size);
 }
@@ -353,6 +436,11 @@ void static_tls_show() noexcept {
 }
 void static_tls_load_begins() noexcept {
   loading.fetch_add(1, std::memory_order_acq_rel);
+  if (swaps) {
+    RuntimeSection section;
+    LockGuard guard(sync_lock);
+    set_extent();
+  }
   static_tls_show();
 }
 void static_tls_hide(VThread* v) noexcept {
@@ -374,8 +462,15 @@ void static_tls_load_ends() noexcept {
   }
   loading.fetch_sub(1, std::memory_order_acq_rel);
   static_tls_note_load();
+  slots_look_at_libraries();
 }
-void static_tls_note_load() noexcept { loads.fetch_add(1, std::memory_order_acq_rel); }
+void static_tls_note_load() noexcept {
+  loads.fetch_add(1, std::memory_order_acq_rel);
+  if (!swaps) return;
+  RuntimeSection section;
+  LockGuard guard(sync_lock);
+  set_extent();
+}
 
 bool static_tls_is_behind() noexcept {
   // acquire: pairs with the note after dlopen's return
@@ -398,8 +493,10 @@ void static_tls_sync() noexcept {
     if (!tls_segment(map, &tls)) continue;
     Image image{offset, (const void*)(map->l_addr + tls->p_vaddr), tls->p_filesz, tls->p_memsz};
     registry_each_area(put_image, &image);
+    if (VThread* m = main_thread(); m && m->area != m->tp) put_image(m, &image);
   }
   synced.store(seen, std::memory_order_relaxed);
+  set_extent();
 }
 
 }  // namespace vt

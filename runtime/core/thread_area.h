@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <atomic>
+
+#include "sys/fs_base.h"
+
 namespace vt {
 
 struct VThread;
@@ -41,6 +45,20 @@ void thread_area_set_tid(char* tp, pid_t tid) noexcept;
 void* thread_area_robust_list(char* tp) noexcept;
 /// As pthread_cancel(3) does for a thread whose cancellation is deferred. @thread any
 void thread_area_set_cancelled(char* tp) noexcept;
+
+// ---------------------------------------------------------------- exchanging contents instead (core/slot.h)
+
+/// Bytes of static TLS below the thread pointer that modules have, now; all that there can be while a library is being loaded.
+extern std::atomic<size_t> static_tls_extent;
+/// An area for the contents of the one at `base`, as complete as that: a thread may run on it. Made anew if `memory` is one already. Null: no memory.
+char* thread_area_shadow(char* memory, char* base) noexcept;
+/// What is a thread's own in the area at `base` is kept in `area`, and brought back. @thread any, no thread area in use @signal safe
+void thread_area_save(const char* base, char* area) noexcept;
+void thread_area_load(char* base, const char* area) noexcept;
+/// The DTV of `area` leads to static TLS at `from`: now to that at `to`.
+void thread_area_rebase(char* area, char* from, char* to) noexcept;
+/// Whose thread pointer pthread_self() tells there.
+inline char* thread_area_self(const char* tp) noexcept { return *(char* const*)(tp + sys::kSelfOffset); }
 
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context

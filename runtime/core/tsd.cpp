@@ -16,8 +16,12 @@ Key keys[PTHREAD_KEYS_MAX];
 std::atomic<unsigned> highest{0};  // keys beyond it have no destructor
 }  // namespace
 
+std::atomic<bool> many_keys{false};
+
 void key_created(pthread_key_t key, void (*destructor)(void*)) noexcept {
   if (key >= PTHREAD_KEYS_MAX) return;
+  constexpr pthread_key_t kFirstBlock = 32;  // PTHREAD_KEY_2NDLEVEL_SIZE
+  if (key >= kFirstBlock) many_keys.store(true, std::memory_order_relaxed);
   keys[key].destructor.store(destructor, std::memory_order_release);
   unsigned h = highest.load(std::memory_order_relaxed);
   while (h < key + 1 && !highest.compare_exchange_weak(h, key + 1, std::memory_order_release)) {

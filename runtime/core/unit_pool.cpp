@@ -93,7 +93,7 @@ VThread* make(int c) noexcept {
   char* tp = low + unit - tp_from_top;
   auto* v = new (tp - vthread_from_tp) VThread;
   v->is_virtual = true;
-  v->tp = tp;
+  v->tp = v->area = v->tls_at = tp;
   v->stack_low = low + kPage;
   v->stack_top = (char*)v;
   v->size_class = (uint8_t)c;

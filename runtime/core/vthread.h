@@ -52,6 +52,8 @@ constexpr int kNobodySaid = 100;  // a nice value that there isn't
 struct VThread : Self {
   // ---- the unit's, for good
   char* tp = nullptr;          // thread pointer = pthread_t
+  char* area = nullptr;        // tp, or main's shadow: core/slot.h
+  char* tls_at = nullptr;      // likewise
   char* stack_low = nullptr;   // the unit's own stack, above the guard
   char* stack_top = nullptr;
   uint32_t slot = 0;
@@ -80,6 +82,7 @@ struct VThread : Self {
   bool spoils = false;         // its OS thread shall end with it
   bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
+  bool bound = false;          // to `home`: core/slot.h
   uint64_t random = 0;         // chaos
 
   // ---- the thread's own
@@ -132,7 +135,7 @@ struct VThread : Self {
 
   pthread_t handle() const noexcept { return (pthread_t)tp; }
   /// Nobody may move it to another carrier's queue.
-  bool stays() const noexcept { return pins || is_main; }
+  bool stays() const noexcept { return pins || is_main || bound; }
 };
 
 /// Null on a platform thread. @thread any in user context @signal safe

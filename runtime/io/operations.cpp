@@ -20,6 +20,7 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
@@ -34,6 +35,28 @@ namespace {
 
 using sys::kForever;
 using sys::raw;
+using vt::in_slot;
+
+/// Memory on a slot (core/slot.h) is somebody else's while the submission is under way: it goes to where its owner's contents are kept.
+bool redirect(io_uring_sqe* sqe) noexcept {
+  bool any = false;
+  for (__u64* address : {&sqe->addr, &sqe->addr2}) {
+    if (address == &sqe->addr2 && sqe->opcode != IORING_OP_ACCEPT) break;  // elsewhere a number
+    if (!in_slot((const void*)*address)) continue;
+    *address = (uint64_t)slot_leave((const void*)*address);
+    any = true;
+  }
+  return any;
+}
+bool in_slot(const iovec* vector, int count) noexcept {
+  if (__builtin_expect(!swaps, 1)) return false;
+  bool any = in_slot(vector);
+  for (int i = 0; i < count; ++i) any |= in_slot(vector[i].iov_base);
+  return any;
+}
+bool in_slot(const msghdr* m) noexcept {
+  return swaps && (in_slot((const void*)m) || in_slot(m->msg_name) || in_slot(m->msg_control) || in_slot(m->msg_iov, (int)m->msg_iovlen));
+}
 
 /// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
 /// `eager`: what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without
@@ -57,10 +80,12 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
       continue;
     }
     fill(sqe);
+    bool in_tls = swaps && redirect(sqe);
     wait.track(sqe, 0);
     if (eager) v->carrier->reactor.poll(v->carrier);
     if (entry.pending) wait.finish(reason, deadline);
     else park(reason);  // done already: takes the notification that came with it
+    if (__builtin_expect(in_tls, 0)) slot_return();
     if (entry.result == -ECANCELED || entry.result == -EINTR) {
       if (wait.timed_out) return -EAGAIN;
       if (wait.interrupted) return -EINTR;
@@ -99,6 +124,16 @@ ssize_t attempt(int fd, Call&& call) noexcept {
   bool hit = r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR;
   note_try(fd, hit);
   return hit ? r : kUndecided;
+}
+
+/// Where the ring can't have the memory: `call`, which doesn't wait, when something is there. @parks
+template <class Call>
+ssize_t when_ready(int fd, Call&& call) noexcept {
+  uint64_t deadline = socket_deadline(fd, SO_RCVTIMEO);
+  for (;;) {
+    if (int r = wait_ready(fd, POLLIN, deadline, ParkReason::kRead); r < 0) return r;
+    if (ssize_t r = call(); r != -EAGAIN) return r;
+  }
 }
 
 /// Copies the vector from its byte `done` on. Null: no memory.
@@ -181,6 +216,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
     return read_rest(fd, vector, count, offset, flags, (size_t)r);
   if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
   if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if (in_slot(vector, count)) return when_ready(fd, call);
   if (flags) {  // the ring's answers to them differ
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
     return r;
@@ -220,7 +256,7 @@ bool is_socket(int fd) noexcept {
 
 /// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
-ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
+ssize_t receive(int fd, int flags, Call&& call, Fill&& fill, bool nested_in_slot = false) noexcept {
   if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && has_low_water(fd) && !is_nonblocking(fd)) return call_blocking([&] { return call(flags); });
   if (!(flags & MSG_WAITALL)) {
     ssize_t r = attempt(fd, [&] { return call(flags | MSG_DONTWAIT); });
@@ -230,6 +266,7 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill) noexcept {
   // The ring, going on after a part, peeks at the same bytes again; and loses the part over flags that mean nothing here.
   constexpr unsigned kMeant = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
   if (((flags & MSG_WAITALL) && (flags & MSG_PEEK)) || ((unsigned)flags & ~kMeant)) return call_blocking([&] { return call(flags); });
+  if (__builtin_expect(nested_in_slot, 0)) return when_ready(fd, [&] { return call(flags | MSG_DONTWAIT); });
   int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
   // What is wrong with several arguments is found in another order.
   if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
@@ -249,7 +286,7 @@ ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   constexpr unsigned kCompat = 1u << 31;
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
-                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); });
+                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); }, in_slot(message));
   return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
 
@@ -267,7 +304,7 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
                         message.msg_iovlen = 1;
                         io_uring_prep_recvmsg(sqe, fd, &message, (unsigned)flags);
                         submitted = true;
-                      });
+                      }, in_slot(buffer) || in_slot(from));
   if (!submitted || r < 0) return r;
   if (!sized || !sys::writable(from_size, sizeof *from_size)) return -EFAULT;
   if ((int)*from_size < 0) return -EINVAL;

@@ -13,6 +13,7 @@
 #include "api.h"
 #include "core/pin.h"
 #include "core/scheduler.h"
+#include "core/slot.h"
 #include "core/thread_area.h"
 #include "sys/futex.h"
 
@@ -41,10 +42,16 @@ void declare_dead(VThread* v, std::atomic<uint32_t>* word, bool inherits) noexce
   if (seen & FUTEX_WAITERS) sys::raw(SYS_futex, word, FUTEX_WAKE, 1);
 }
 
+/// Main has its list and number wherever its contents are; on a slot it need not keep others off for that, nor can it.
+bool needs_pin() noexcept {
+  VThread* v = current();
+  return v && !(swaps && v->is_main);
+}
+
 }  // namespace
 
 int foreign_begin() noexcept {
-  if (!current()) return 0;
+  if (!needs_pin()) return 0;
   if (int r = pin_always(); r < 0) return r;
   VThread* v = current();
   if (v->is_main) return 0;  // its OS thread is its own, so its number and its list are
@@ -60,11 +67,11 @@ void foreign_end(bool keeps) noexcept {
   VThread* v = current();
   if (!v) return;
   if (!v->is_main) thread_area_set_tid(v->tp, v->id.load(std::memory_order_relaxed));
-  if (!keeps) unpin_always();
+  if (!keeps && needs_pin()) unpin_always();
 }
 
 void foreign_let_go() noexcept {
-  if (current()) unpin_always();
+  if (needs_pin()) unpin_always();
 }
 
 void foreign_thread_ends(VThread* v) noexcept {

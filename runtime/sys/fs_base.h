@@ -25,6 +25,9 @@ inline T read_fs(long offset) noexcept {
   return value;
 }
 
+/// x86-64's tcbhead_t: where libc finds the calling thread's descriptor, pthread_self().
+inline constexpr long kSelfOffset = 16;
+
 /// May user code write FS? The kernel says so in AT_HWCAP2 bit 1.
 inline bool has_fsgsbase() noexcept { return getauxval(AT_HWCAP2) & 2; }
 
