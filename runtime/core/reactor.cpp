@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "core/carrier.h"
+#include "core/costs.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/raw.h"
@@ -23,6 +25,7 @@ UringFeatures uring_features;
 
 namespace {
 constexpr unsigned kEntries = 256;        // submissions between two enters
+constexpr unsigned kMostWaiting = 32;     // a batch of so many costs nearly as little a piece as a full one, and the first doesn't wait long
 constexpr unsigned kCompletions = 4096;   // the kernel keeps what overflows
 constexpr uint64_t kIgnored = 0, kWake = 1, kTimer = 2;  // user_data that is no IoOp
 
@@ -51,6 +54,7 @@ int Reactor::open() noexcept {
   if (r < 0) return r;
   ring_.ring_fd = ring_.enter_ring_fd = sys::move_up(ring_.ring_fd);
   io_uring_ring_dontfork(&ring_);
+  io_uring_register_ring_fd(&ring_);  // an enter then looks nothing up; if it can't be had, all goes as without
   probe(&ring_);
   wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
   if (wake_fd_ < 0) {
@@ -140,9 +144,28 @@ void Reactor::cancel_all() noexcept {
   s->user_data = kIgnored;
 }
 
+void Reactor::pass_ends(Carrier* here) noexcept {
+  uint64_t turns = here->switches.load(std::memory_order_relaxed) - switches_then_;
+  if (turns && pass_began_) pace_ = (3 * pace_ + (sys::now() - pass_began_) / turns) / 4;
+}
+void Reactor::pass_begins(Carrier* here) noexcept {
+  entered_ = pass_began_ = batch_pays() ? sys::now() : 0;
+  switches_then_ = here->switches.load(std::memory_order_relaxed);
+}
+
+void Reactor::submit_in_time() noexcept {
+  unsigned waiting = io_uring_sq_ready(&ring_);
+  if (waiting < kMostWaiting && (!waiting || sys::now() - entered_ < kLongWait)) return;
+  ++submissions;
+  io_uring_submit(&ring_);
+  entered_ = sys::now();
+}
+
 void Reactor::poll(Carrier* here) noexcept {
   if (has_unsubmitted()) ++submissions;
+  pass_ends(here);
   io_uring_submit_and_get_events(&ring_);
+  pass_begins(here);
   reap(here);
 }
 
@@ -174,7 +197,9 @@ void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
   if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
   if (has_unsubmitted()) ++submissions;
+  pass_ends(here);
   io_uring_submit_and_wait(&ring_, 1);
+  pass_begins(here);
   reap(here);
 }
 
