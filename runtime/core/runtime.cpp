@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/affinity.h"
+#include "core/costs.h"
 #include "core/blocking.h"
 #include "core/fast_locks.h"
 #include "core/eject.h"
@@ -226,6 +227,7 @@ bool start() noexcept {
   Phase p = phase.load(std::memory_order_acquire);
   if (p != Phase::kReady) return p == Phase::kRunning;
   choose_mount();
+  costs_measure();
   affinity_begin();
   steal_credit.begin(config.steal != StealPolicy::kAuto, config.steal == StealPolicy::kQuick || (config.steal == StealPolicy::kAuto && !has_gil()));
   static_tls_sync();
