@@ -18,7 +18,7 @@
 
 #include "load_stats.h"
 
-enum { kMessage = 64, kRoom = 1024, kGroup = 0, kReceive = 0, kSend = 1, kBatchNs = 100000 };
+enum { kMessage = 64, kRoom = 1024, kGroup = 0, kReceive = 0, kSend = 1 };
 static const char kGet[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 typedef struct {
@@ -121,6 +121,7 @@ static void connect_all(int port) {
     BENCH_CHECK(!connect(c->fd, (struct sockaddr *)&address, sizeof address));
     BENCH_CHECK(!setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
     BENCH_CHECK(!setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);  // the cheapest for the sender, and there is no congestion
   }
 }
 
@@ -167,7 +168,6 @@ int main(int argc, char **argv) {
   double seconds = bench_seconds(argc, argv), warm_up = atof(bench_option(argc, argv, "--warm-up", "0.3"));
   double rate = atof(bench_option(argc, argv, "--rate", "0"));
   long pid = atol(bench_option(argc, argv, "--pid", "0"));
-  unsigned batch = (unsigned)atol(bench_option(argc, argv, "--batch", "1"));
   bool spin = !strcmp(bench_option(argc, argv, "--spin", "no"), "yes"), open_loop = rate > 0;
   http = !strcmp(bench_option(argc, argv, "--http", "no"), "yes");
   count = atol(bench_option(argc, argv, "--connections", "64"));
@@ -211,7 +211,6 @@ int main(int argc, char **argv) {
       end = begin + (int64_t)(seconds * 1e9);
     }
     // A batch: what was asked for goes out, and what has come is taken.
-    if (!open_loop && batch > 1) due = now + kBatchNs;
     int64_t patience = spin && open_loop ? 0 : due - now > 1000000000 ? 1000000000 : due - now;
     struct __kernel_timespec timeout = {patience / 1000000000, patience % 1000000000};
     struct io_uring_cqe *cqe;
@@ -219,7 +218,7 @@ int main(int argc, char **argv) {
       BENCH_CHECK(io_uring_submit(&ring) >= 0);
       io_uring_get_events(&ring);
     } else {
-      int error = io_uring_submit_and_wait_timeout(&ring, &cqe, batch, &timeout, NULL);
+      int error = io_uring_submit_and_wait_timeout(&ring, &cqe, 1, &timeout, NULL);
       errno = error < 0 ? -error : 0;
       BENCH_CHECK(error >= 0 || errno == ETIME || errno == EINTR);
     }
