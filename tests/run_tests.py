@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The unit tests under each sanitizer, the protocols' models (model/run.py), then every behaviour test, four ways: native, under the
-shim, with one carrier, in chaos mode (progress/ with 8 carriers, too). Native must pass first. So also unmodified programs, where they are installed
-(tests/apps/). At last the scheduler's races with some seeds (stress/run.py), the fuzzer (stress/fuzz.py), and the
-hot paths' instructions (bench/instructions.py).
+shim, with one carrier, in chaos mode (progress/ with 8 carriers, too), with VTSHIM_TLS=swap. Native must pass first. So also unmodified
+programs, where they are installed (tests/apps/). At last the scheduler's races with some seeds (stress/run.py), the fuzzer (stress/fuzz.py), and
+the hot paths' instructions (bench/instructions.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
 VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
@@ -19,6 +19,14 @@ MODES = {
     "shim": {"LD_PRELOAD": LIB},
     "shim-1": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1"},
     "shim-chaos": {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "4", "VTSHIM_CHAOS": SEED, "VTSHIM_TEST_SECONDS": "30"},
+}
+# And with VTSHIM_TLS=swap, where that can do it: README.md says what it can't.
+SWAP = {"LD_PRELOAD": LIB, "VTSHIM_TLS": "swap"}
+SWAP_CANNOT = {
+    "thread/errno_per_thread.": "threads of a slot share the addresses of thread-local variables",
+    "thread/os_thread_state.": "pins", "thread/pin.": "pins", "thread/seccomp.": "pins", "thread/unshare.": "pins",
+    "python/callbacks.": "pins", "python/module.": "pins", "python/pin_warn.": "pins",
+    "sync/priority.": "libc's own mutexes", "sync/robust.": "libc's own mutexes",
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
@@ -97,6 +105,8 @@ def run_ways(name, source, out):
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
     if name.startswith(ON_EIGHT):  # with more carriers than CPUs, too
         ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))
+    if not any(name.startswith(test) for test in SWAP_CANNOT):
+        ways.append(("shim-swap", SWAP, argv))
     for mode, extra, argv in ways:
         code, text = bounded(argv, extra, LIMIT)
         word = {0: "ok", 77: "skip"}.get(code, "FAIL")

@@ -1,10 +1,6 @@
-// The runtime's only lock: a word that spins briefly and then sleeps in the kernel (the holder may have been
-// preempted; there are more carriers than CPUs at times). Layer: base, on sys/futex.h.
-//
-//   word   meaning     legal to
-//   0      free        0 -> 1 by who locks
-//   1      held        1 -> 0 by the holder; 1 -> 2 by a waiter
-//   2      held, and somebody may sleep: the holder wakes one when it stores 0
+// The runtime's only lock. It spins briefly; then the holder, who needs some hundred ns, must have been preempted, and the CPU is left to it,
+// for ever longer moments. There is no queue of sleepers, so that to unlock is a plain store: an instruction with a lock prefix there was a fifth
+// of a park and its wake-up (HACKING.md, "What a switch costs"). Layer: base, on sys/.
 //
 // Ranks: a thread that holds a lock may only take one of a higher rank; HACKING.md has the table.
 // @thread any @signal no: what takes one on a program's thread stands in a RuntimeSection (core/self.h)
@@ -15,7 +11,8 @@
 #include <atomic>
 
 #include "base/assert.h"
-#include "sys/futex.h"
+#include "sys/clock.h"
+#include "sys/raw.h"
 
 namespace vt {
 
@@ -37,8 +34,7 @@ class SpinLock {
     return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
   }
   void unlock() noexcept {
-    // release: what was done under the lock; pairs with the acquires above
-    if (word_.exchange(0, std::memory_order_release) == 2) sys::futex_wake(&word_, 1);
+    word_.store(0, std::memory_order_release);  // what was done under the lock; pairs with the acquires above
   }
   /// After fork, in the child: whoever held it is gone.
   void reset() noexcept { word_.store(0, std::memory_order_relaxed); }
@@ -50,9 +46,17 @@ class SpinLock {
       __builtin_ia32_pause();
       if (word_.load(std::memory_order_relaxed) == 0 && try_lock()) return;
     }
-    while (word_.exchange(2, std::memory_order_acquire) != 0) sys::futex_wait(&word_, 2);
+    for (long pause = kFirst; !try_lock(); pause = pause < kLongest ? 2 * pause : pause) {
+      if (pause < kYields) {
+        sys::raw(SYS_sched_yield);
+        continue;
+      }
+      timespec t{0, pause};  // the holder may have a lower priority
+      sys::raw(SYS_nanosleep, &t, nullptr);
+    }
   }
   static constexpr int kSpins = 100;  // some 4 us: longer than any critical section here
+  static constexpr long kFirst = 1'000, kYields = 32'000, kLongest = 1'000'000;  // ns; yields until the third
 
   std::atomic<uint32_t> word_{0};
   Rank rank_;

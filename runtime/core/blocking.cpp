@@ -15,6 +15,7 @@
 #include "core/slot.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
+#include "sys/futex.h"
 
 namespace vt {
 namespace {

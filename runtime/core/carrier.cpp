@@ -24,6 +24,7 @@
 #include "core/io_wait.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
+#include "sys/futex.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 

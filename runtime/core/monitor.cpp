@@ -20,6 +20,7 @@
 #include "core/thread_signals.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
+#include "sys/futex.h"
 
 namespace vt {
 namespace {
@@ -131,7 +132,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.
   if (swaps) {
-    eject_time_slice(c, v);
+    if (state != 'S') eject_time_slice(c, v);
+    else if (eject_in_place(c, v)) quick_looks = kQuickLooks;
     return;
   }
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.

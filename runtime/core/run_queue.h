@@ -23,7 +23,7 @@ class RunQueue {
     LockGuard guard(lock_);
     if (slot_) append(slot_);
     slot_ = v;
-    size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // the owner, who isn't idle, is here itself
   }
   VThread* pop() noexcept {
     if (size_.load(std::memory_order_relaxed) == 0) return nullptr;  // only the owner pops to empty, or thieves: a hint is enough

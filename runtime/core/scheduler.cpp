@@ -195,7 +195,9 @@ void park(ParkReason reason) noexcept {
   ++v->carrier->parks[(int)reason];
   State expected = State::kNotified;
   // acquire: pairs with the release in unpark()
-  if (v->state.compare_exchange_strong(expected, State::kRunning, std::memory_order_acquire, std::memory_order_relaxed)) return;
+  if (v->state.load(std::memory_order_relaxed) == State::kNotified &&
+      v->state.compare_exchange_strong(expected, State::kRunning, std::memory_order_acquire, std::memory_order_relaxed))
+    return;
   CallbackPin pin(v);
   leave(v, Commit::kPark);
 }
@@ -205,7 +207,7 @@ void unpark(VThread* v, Carrier* here) noexcept {
   for (;;) {
     if (s == State::kParked) {
       // acquire: pairs with [park]; from here v is ours to enqueue
-      if (!v->state.compare_exchange_weak(s, State::kRunnable, std::memory_order_acq_rel)) continue;
+      v->state.store(State::kRunnable, std::memory_order_relaxed);  // there is one waker, and nobody else changes a parked thread's state
       Carrier* to = here && !here->is_blocking ? here : v->home;
       if (v->is_main || v->bound) to = v->home;
       else if (v->pins) to = v->carrier;
