@@ -20,7 +20,8 @@ enum class Rank : uint8_t { kRuntime = 1, kPool, kTimers, kBucket, kBlocking, kR
 
 class SpinLock {
  public:
-  constexpr explicit SpinLock(Rank rank) noexcept : rank_(rank) {}
+  /// The rank is for who reads: a lock is all zeros, so that tables of them are zero pages until used.
+  constexpr explicit SpinLock(Rank) noexcept {}
   SpinLock(const SpinLock&) = delete;
   SpinLock& operator=(const SpinLock&) = delete;
 
@@ -38,7 +39,6 @@ class SpinLock {
   }
   /// After fork, in the child: whoever held it is gone.
   void reset() noexcept { word_.store(0, std::memory_order_relaxed); }
-  Rank rank() const noexcept { return rank_; }
 
  private:
   __attribute__((noinline)) void lock_slow() noexcept {
@@ -59,7 +59,6 @@ class SpinLock {
   static constexpr long kFirst = 1'000, kYields = 32'000, kLongest = 1'000'000;  // ns; yields until the third
 
   std::atomic<uint32_t> word_{0};
-  Rank rank_;
 };
 
 class LockGuard {

@@ -23,7 +23,7 @@ bool end_table_wait(VThread* v, bool for_signal) noexcept {
     {
       Bucket& b = bucket_of(key);
       LockGuard guard(b.lock);
-      n = b.of(v);
+      n = b.of(v, key);
       if (n && (for_signal ? !n->keeps_place : n->cancellable)) b.remove(n, WaitResult::kInterrupted);
       else n = nullptr;
     }

@@ -18,6 +18,7 @@
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/thread_signals.h"
+#include "core/unit_pool.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/futex.h"
@@ -262,12 +263,13 @@ void* run(void*) noexcept {
     bool none = live_threads() == 0 && created == created_then;
     created_then = created;
     none_since = !none ? 0 : none_since ? none_since : now;
-    if (none_since && now - none_since >= (config.chaos ? kStopAfterInChaos : kStopAfter) && !main_exited.load(std::memory_order_relaxed)) {
+    PoolRest rest = unit_pool_give_back(now);
+    if (rest != PoolRest::kNow && none_since && now - none_since >= (config.chaos ? kStopAfterInChaos : kStopAfter) && !main_exited.load(std::memory_order_relaxed)) {
       if (runtime_stop()) return nullptr;
       main_ask_native();  // it may wait in its ring, since before the last thread ended
     }
-    bool surplus = thin_out(now);
-    if (quiet > kQuietTicks && !main_exited.load(std::memory_order_relaxed)) {
+    bool surplus = thin_out(now) || rest == PoolRest::kLater;
+    if (quiet > kQuietTicks && rest != PoolRest::kNow && !main_exited.load(std::memory_order_relaxed)) {
       monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
       bool time_only = false;  // it was woken by the time, and by nobody: it goes on sleeping unless it finds something
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {

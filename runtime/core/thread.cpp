@@ -97,7 +97,7 @@ void entry(sys::Transfer transfer) {
     leave_for_ever();
   }
   v->depth = 0;
-  thread_area_enter(&v->resolver);
+  thread_area_enter(unit_resolver(v));
   if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
@@ -194,6 +194,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
   v->wait_key.store(nullptr, std::memory_order_relaxed);
+  v->wait_node.store(nullptr, std::memory_order_relaxed);
   v->cpu_time.store(0, std::memory_order_relaxed);
   v->policy = w.policy;
   v->priority = w.priority;
@@ -294,7 +295,7 @@ void thread_note_end(VThread* v, Carrier* here) noexcept {
     LockGuard guard(b.lock);
     __atomic_store_n(&v->done, 1u, __ATOMIC_RELAXED);
     detached = v->detached;
-    joiner = b.first(&v->done, ParkReason::kJoin);
+    joiner = v->joining ? b.first(&v->done, ParkReason::kJoin) : nullptr;
     if (joiner) b.remove(joiner, WaitResult::kWoken);
   }
   if (detached) release(v);

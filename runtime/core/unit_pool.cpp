@@ -11,6 +11,7 @@
 #include "core/scheduler.h"
 #include "core/thread_area.h"
 #include "core/vthread.h"
+#include "sys/clock.h"
 #include "sys/raw.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -21,15 +22,33 @@ namespace vt {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr size_t kBelow = 2 * kPage;     // the resolver's page, the guard
 constexpr int kClasses = 40;             // stack sizes 16 KiB * 2^n
 constexpr size_t kSmallest = 16 << 10;
-constexpr size_t kSlabBytes = 64 << 20;  // units are mapped in slabs of this size at most
-constexpr size_t kSlabUnits = 16;
+// Units are mapped in slabs, each twice the last, so that a million of them are some mappings, between which the program maps its own.
+constexpr size_t kFirstSlab = 64 << 20, kFirstUnits = 16, kLargestSlab = 1 << 30;
 
+/// Free units, linked by next_run.
+struct UnitList {
+  VThread* head = nullptr;
+  void push(VThread* v) noexcept { v->next_run = head, head = v; }
+  VThread* pop() noexcept {
+    VThread* v = head;
+    if (v) head = v->next_run;
+    return v;
+  }
+};
+
+//   list      since when its units are free             to which they go, unless somebody takes them
+//   warm      a moment                                  at the next period's start: aged
+//   aged      the last period's start at least          likewise: due
+//   due       a whole period                            one by one: cold, their stacks' memory given back
+//   cold      longer
 struct SizeClass {
-  VThread* free = nullptr;  // linked by next_run
+  UnitList warm, aged, due, cold;
   char* slab = nullptr;     // what is left of the last slab
   char* slab_end = nullptr;
+  size_t next_slab = 0;     // units
 };
 
 SpinLock lock{Rank::kPool};
@@ -59,9 +78,9 @@ char* map(size_t size) noexcept {
 char* carve(int c, size_t unit) noexcept {
   SizeClass& k = classes[c];
   if (k.slab == k.slab_end) {
-    size_t count = kSlabBytes / unit;
-    if (count > kSlabUnits) count = kSlabUnits;
+    size_t count = k.next_slab ? k.next_slab : kFirstSlab / unit < kFirstUnits ? kFirstSlab / unit : kFirstUnits;
     if (count < 1) count = 1;
+    k.next_slab = 2 * count * unit <= kLargestSlab ? 2 * count : count;
     char* slab = map(count * unit);
     if (!slab) slab = map(unit), count = 1;
     if (!slab) return nullptr;
@@ -83,18 +102,18 @@ bool guard(char* low) noexcept {
 }
 
 VThread* make(int c) noexcept {
-  size_t unit = kPage + (kSmallest << c) + head_size;
+  size_t unit = kBelow + (kSmallest << c) + head_size;
   char* low;
   {
     LockGuard g(lock);
     low = carve(c, unit);
   }
-  if (!low || !guard(low)) return nullptr;
+  if (!low || !guard(low + kPage)) return nullptr;
   char* tp = low + unit - tp_from_top;
   auto* v = new (tp - vthread_from_tp) VThread;
   v->is_virtual = true;
   v->tp = v->area = v->tls_at = tp;
-  v->stack_low = low + kPage;
+  v->stack_low = low + kBelow;
   v->stack_top = (char*)v;
   v->size_class = (uint8_t)c;
   return registry_add(v, &v->slot) ? v : nullptr;
@@ -107,9 +126,14 @@ void unit_pool_init() noexcept {
   tp_from_top = thread_area_size() - thread_pointer_offset();
   tp_from_top = (tp_from_top + thread_area_alignment() - 1) & ~(thread_area_alignment() - 1);
   // The static TLS is below the thread pointer; the VThread is below that.
-  size_t below = thread_pointer_offset() + sizeof(VThread) + 64;
+  size_t below = thread_pointer_offset() + sizeof(VThread);
   vthread_from_tp = (below + 63) & ~(size_t)63;
   head_size = (tp_from_top + vthread_from_tp + kPage - 1) & ~(kPage - 1);
+}
+
+res_state unit_resolver(VThread* v) noexcept {
+  static_assert(sizeof(struct __res_state) <= kPage);
+  return (res_state)(v->stack_low - kBelow);
 }
 
 VThread* vthread_of(char* tp) noexcept { return (VThread*)(tp - vthread_from_tp); }
@@ -119,7 +143,9 @@ VThread* take(int c) noexcept {
   RuntimeSection section;
   {
     LockGuard g(lock);
-    if (VThread* v = classes[c].free) return classes[c].free = v->next_run, v;
+    SizeClass& k = classes[c];
+    for (UnitList* list : {&k.warm, &k.aged, &k.due, &k.cold})
+      if (VThread* v = list->pop()) return v;
   }
   return make(c);
 }
@@ -150,8 +176,64 @@ void unit_release(VThread* v) noexcept {
   if (v->area_ready) thread_area_set_tid(v->tp, -1);
   v->state.store(State::kFree, std::memory_order_relaxed);
   LockGuard g(lock);
-  v->next_run = classes[v->size_class].free;
-  classes[v->size_class].free = v;
+  classes[v->size_class].warm.push(v);
+}
+
+namespace {
+/// What lies below the page of the stack's top: the VThread and the first frames stay. Nobody stands on it, but a carrier may still
+/// have the thread area mounted.
+void give_back_stack(VThread* v) noexcept {
+  char* end = (char*)((uintptr_t)v->stack_top & ~(kPage - 1));
+  sys::raw(SYS_madvise, v->stack_low, end - v->stack_low, MADV_DONTNEED);
+}
+
+/// Some of those that are due, out of their list. @locks lock is held
+int take_due(VThread** taken, int most) noexcept {
+  int n = 0;
+  for (SizeClass& k : classes)
+    while (n < most && k.due.head) taken[n++] = k.due.pop();
+  return n;
+}
+
+/// A period begins; nothing of the last one's is due any more. @locks lock is held
+void age() noexcept {
+  for (SizeClass& k : classes) {
+    k.due = k.aged;
+    k.aged = k.warm;
+    k.warm.head = nullptr;
+  }
+}
+
+/// Some will be due later. @locks lock is held
+bool any_waits() noexcept {
+  for (SizeClass& k : classes)
+    if (k.warm.head || k.aged.head) return true;
+  return false;
+}
+}  // namespace
+
+PoolRest unit_pool_give_back(uint64_t now) noexcept {
+  constexpr uint64_t kPeriod = sys::kSecond, kWork = 1'000'000;  // ns
+  constexpr int kPortion = 64;
+  static uint64_t period_end = 0;
+  VThread* taken[kPortion];
+  do {
+    int n;
+    {
+      LockGuard g(lock);
+      n = take_due(taken, kPortion);
+      if (n == 0 && now >= period_end) {
+        age();
+        period_end = now + kPeriod;
+        n = take_due(taken, kPortion);
+      }
+      if (n == 0) return any_waits() ? PoolRest::kLater : PoolRest::kNothing;
+    }
+    for (int i = 0; i < n; ++i) give_back_stack(taken[i]);
+    LockGuard g(lock);
+    for (int i = 0; i < n; ++i) classes[taken[i]->size_class].cold.push(taken[i]);
+  } while (sys::now() - now < kWork);
+  return PoolRest::kNow;
 }
 
 void unit_pool_lock() noexcept { lock.lock(); }
@@ -160,7 +242,7 @@ void unit_pool_unlock() noexcept { lock.unlock(); }
 void unit_pool_after_fork(VThread* keep) noexcept {
   lock.reset();
   scatter_ids();
-  for (SizeClass& k : classes) k.free = nullptr;
+  for (SizeClass& k : classes) k.warm = k.aged = k.due = k.cold = {};
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
     VThread* v = registry_at(i);
     if (v == keep || v->forked) continue;  // forked: the caller's own, of an earlier fork

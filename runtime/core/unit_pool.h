@@ -1,12 +1,16 @@
 // Units: one mapping that holds a virtual thread's guard, stack, VThread and thread area, recycled for good.
 //
-//   low                                                                                    high
-//   | guard (1 page) | stack, grows down ...              | VThread | static TLS | struct pthread |
+//   low                                                                                               high
+//   | resolver (1 page) | guard (1 page) | stack, grows down ...      | VThread | static TLS | struct pthread |
 //
+// A thread that waits has touched two pages, those of its thread area and of its VThread with the first 3 KiB of stack below it; HACKING.md has the
+// account. What few threads need is therefore not in the VThread: the resolver's state.
 // Reserved lazily (MAP_NORESERVE, no huge pages), in slabs so that 100,000 of them are few kernel mappings; the guard is
 // MADV_GUARD_INSTALL where the kernel has it (no mapping of its own), else mprotect. Layer: core. Lock rank: kPool.
 #pragma once
 
+#include <resolv.h>
+#undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +26,14 @@ VThread* unit_acquire(size_t stack) noexcept;
 /// Back to the pool. The thread must be off its stack. @thread any, scheduler too
 void unit_release(VThread* thread) noexcept;
 
+/// What unit_pool_give_back() would still do: nothing, something in a second, more of the same.
+enum class PoolRest { kNothing, kLater, kNow };
+/// Gives the stacks' memory of units that nobody has used for a second or two back to the system, for a millisecond at most. @thread monitor
+PoolRest unit_pool_give_back(uint64_t now) noexcept;
+
 VThread* vthread_of(char* tp) noexcept;
+/// The resolver's state of a unit's thread. All zeros until used.
+res_state unit_resolver(VThread* thread) noexcept;
 
 /// Around fork: the child must find the pool whole.
 void unit_pool_lock() noexcept;

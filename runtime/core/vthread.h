@@ -12,8 +12,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <resolv.h>
-#undef p_type  // resolv.h's macro is in the way of ElfW(Phdr)
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -60,7 +58,6 @@ struct VThread : Self {
   uint8_t size_class = 0;
   bool area_ready = false;     // the area was created once
   bool keep_libc = true;       // libc's block survives recycling
-  struct __res_state resolver = {};
 
   // ---- scheduling
   std::atomic<State> state{State::kFree};
@@ -125,6 +122,7 @@ struct VThread : Self {
   std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
   std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
   std::atomic<const void*> wait_key{nullptr};// the key of its last wait in the wait table
+  std::atomic<struct WaitNode*> wait_node{nullptr};  // its node, while that is in a bucket; under the bucket's lock
   std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for this look
   VThread* next_request = nullptr;           // in a carrier's list, under its mail_lock
   std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen

@@ -1,17 +1,19 @@
 #include "core/wait_table.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "core/cancel.h"
 #include "core/scheduler.h"
 #include "core/thread_signals.h"
 #include "sys/futex.h"
+#include "sys/memory.h"
 
 namespace vt {
 namespace {
 
-constexpr unsigned kBits = 13;
-Bucket buckets[1 << kBits];  // zero pages until used
+constexpr unsigned kBits = 16;  // 1,000,000 waiters, each for a key of its own: 15 queues in a bucket
+alignas(sys::kPageSize) Bucket buckets[1 << kBits];  // 1 MiB of zero pages until used
 
 WaitNode* node_of(Timer* t) noexcept { return (WaitNode*)((char*)t - __builtin_offsetof(WaitNode, timer)); }
 
@@ -141,7 +143,9 @@ int wake_all(const void* key, ParkReason kind, int count, Carrier* here) noexcep
 }
 
 void wait_table_after_fork() noexcept {
-  for (Bucket& b : buckets) b.reset();
+  // Most of its pages were never used, and stay so.
+  if (sys::raw(SYS_madvise, buckets, sizeof buckets, MADV_DONTNEED) != 0)
+    for (Bucket& b : buckets) b.reset();
 }
 
 }  // namespace vt

@@ -37,8 +37,10 @@ struct WaitNode {
   /// nodes of its own kind. Changes with `key`.
   std::atomic<ParkReason> kind;
   std::atomic<uint32_t>* counter = nullptr;        // the object counts its queued nodes there: less one by whoever dequeues this one
-  WaitNode* next = nullptr;
-  WaitNode* prev = nullptr;
+  WaitNode* next = nullptr;                        // behind it in its queue; once it's dequeued, whoever dequeued it links what it will wake
+  WaitNode* prev = nullptr;                        // before it; of the first in a queue, the last
+  WaitNode* next_queue = nullptr;                  // of the first in a queue: the bucket's other queues
+  WaitNode* prev_queue = nullptr;
   std::atomic<const void*> key{nullptr};           // changes only under the locks of both buckets (requeue)
   std::atomic<WaitResult> result{WaitResult::kWoken};  // kQueued while in a bucket; under its lock
   std::atomic<uint32_t> woken{0};                  // platform threads: futex
@@ -51,6 +53,8 @@ struct WaitNode {
   Timer timer;
 };
 
+/// The queues of all keys that fall into it: a list of them by their first nodes, so that what a wake-up costs depends neither on how many
+/// wait for the same key nor on how many wait for others.
 class Bucket {
  public:
   constexpr Bucket() noexcept = default;
@@ -58,12 +62,22 @@ class Bucket {
 
   void push_back(WaitNode* n, const void* key) noexcept {
     n->key.store(key, std::memory_order_relaxed);
-    if (n->parks) static_cast<VThread*>(n->owner)->wait_key.store(key, std::memory_order_relaxed);
     n->result.store(WaitResult::kQueued, std::memory_order_relaxed);
     n->next = nullptr;
-    n->prev = tail_;
-    (tail_ ? tail_->next : head_) = n;
-    tail_ = n;
+    if (WaitNode* f = first(key, n->kind.load(std::memory_order_relaxed))) {
+      n->prev = f->prev;
+      f->prev = f->prev->next = n;
+    } else {
+      n->prev = n;
+      n->prev_queue = nullptr;
+      n->next_queue = queues_;
+      if (queues_) queues_->prev_queue = n;
+      queues_ = n;
+    }
+    if (!n->parks) return;
+    auto* v = static_cast<VThread*>(n->owner);
+    v->wait_key.store(key, std::memory_order_relaxed);
+    v->wait_node.store(n, std::memory_order_release);  // pairs with [wait-node]
   }
   /// The node's wait is over with `result`: the caller owes it a wake().
   void remove(WaitNode* n, WaitResult result) noexcept {
@@ -72,30 +86,41 @@ class Bucket {
     n->result.store(result, std::memory_order_relaxed);
   }
   void unlink(WaitNode* n) noexcept {
-    (n->prev ? n->prev->next : head_) = n->next;
-    (n->next ? n->next->prev : tail_) = n->prev;
+    if (n->parks) static_cast<VThread*>(n->owner)->wait_node.store(nullptr, std::memory_order_relaxed);
+    WaitNode* after = n->next;
+    if (n->prev->next) {  // not the first
+      (after ? after : first(n->key.load(std::memory_order_relaxed), n->kind.load(std::memory_order_relaxed)))->prev = n->prev;
+      n->prev->next = after;
+    } else {
+      if (after) {
+        after->prev = n->prev;
+        after->prev_queue = n->prev_queue;
+        after->next_queue = n->next_queue;
+      }
+      (n->prev_queue ? n->prev_queue->next_queue : queues_) = after ? after : n->next_queue;
+      if (n->next_queue) n->next_queue->prev_queue = after ? after : n->prev_queue;
+    }
     n->next = n->prev = nullptr;
   }
-  WaitNode* first(const void* key, ParkReason kind) const noexcept { return match(head_, key, kind); }
-  WaitNode* following(const WaitNode* n) const noexcept { return match(n->next, n->key.load(std::memory_order_relaxed), n->kind.load(std::memory_order_relaxed)); }
-  /// `owner`'s node, null if it has none here.
-  WaitNode* of(const Self* owner) const noexcept {
-    WaitNode* n = head_;
-    while (n && n->owner != owner) n = n->next;
+  WaitNode* first(const void* key, ParkReason kind) const noexcept {
+    WaitNode* n = queues_;
+    while (n && (n->key.load(std::memory_order_relaxed) != key || n->kind.load(std::memory_order_relaxed) != kind)) n = n->next_queue;
     return n;
+  }
+  WaitNode* following(const WaitNode* n) const noexcept { return n->next; }
+  /// The node of `v`, which waits for `key`, one of this bucket's; null if it has left the queue. In another bucket's queue meanwhile, its
+  /// key is another one, and is seen before the node is touched.
+  WaitNode* of(const VThread* v, const void* key) const noexcept {
+    WaitNode* n = v->wait_node.load(std::memory_order_acquire);  // [wait-node]
+    return v->wait_key.load(std::memory_order_relaxed) == key ? n : nullptr;
   }
   void reset() noexcept {
     lock.reset();
-    head_ = tail_ = nullptr;
+    queues_ = nullptr;
   }
 
  private:
-  static WaitNode* match(WaitNode* n, const void* key, ParkReason kind) noexcept {
-    while (n && (n->key.load(std::memory_order_relaxed) != key || n->kind.load(std::memory_order_relaxed) != kind)) n = n->next;
-    return n;
-  }
-  WaitNode* head_ = nullptr;
-  WaitNode* tail_ = nullptr;
+  WaitNode* queues_ = nullptr;
 };
 
 Bucket& bucket_of(const void* key) noexcept;
