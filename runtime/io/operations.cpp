@@ -215,9 +215,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
   if (r > 0 && (size_t)r < total(vector, count) && !(flags & RWF_NOWAIT) && may_be_file(fd))
     return read_rest(fd, vector, count, offset, flags, (size_t)r);
   if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
-  // Nothing asked for is nothing to wait for, but the ring waits where it can't try (pipes before Linux 6.4).
-  bool nothing = count > 0 && count <= 1024 && sys::readable(vector, sizeof(iovec) * (size_t)count) && !total(vector, count);
-  if ((flags & RWF_NOWAIT) || nothing || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
   if (in_slot(vector, count)) return when_ready(fd, call);
   if (flags) {  // the ring's answers to them differ
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
