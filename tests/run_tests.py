@@ -5,7 +5,8 @@ programs, where they are installed (tests/apps/). At last the scheduler's races 
 the hot paths' instructions (bench/instructions.py).
 
 A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips, anything else fails, as does a hang.
-VTSHIM_TEST_SEED seeds chaos mode, VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
+VTSHIM_TEST_MODES names those to run of the ways (native, shim, shim-1, shim-8, shim-chaos, shim-swap), VTSHIM_TEST_SEED seeds chaos mode,
+VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
 import concurrent.futures, glob, os, subprocess, sys, tempfile
 from bench import instructions
@@ -90,12 +91,15 @@ def run_unit(name, sanitizer):
 
 
 def run_ways(name, source, out):
-    """One test in each mode: a list of (word, line, output). A native failure ends it."""
+    """One test in each mode: a list of (word, line, output)."""
     try:
-        argv = command(source, out)
+        return list(in_each_mode(name, source, command(source, out)))
     except subprocess.CalledProcessError as e:
         return [("FAIL", f"{name} doesn't compile", e.stdout)]
-    results = []
+
+
+def in_each_mode(name, source, argv):
+    """run_ways' second half, for qemu/guest.py, too; each result as it comes. A native failure ends it."""
     ways = [(mode, extra, argv) for mode, extra in MODES.items()]
     others = ("3.12", "3.13") if name in ("server/python_5000.py", "server/stress.py") else ("3.8", "3.9", "3.10", "3.12", "3.13") if "/callbacks." in name else ()
     if source.endswith(".py"):  # and on the other Pythons that are installed
@@ -107,13 +111,14 @@ def run_ways(name, source, out):
         ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))
     if not any(name.startswith(test) for test in SWAP_CANNOT):
         ways.append(("shim-swap", SWAP, argv))
+    wanted = os.environ.get("VTSHIM_TEST_MODES")
     for mode, extra, argv in ways:
+        if wanted and mode not in wanted.split(): continue
         code, text = bounded(argv, extra, LIMIT)
         word = {0: "ok", 77: "skip"}.get(code, "FAIL")
-        results.append((word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text))
+        yield word, f"{name}.{mode}" + (f" (exit {code}, seed {SEED})" if word == "FAIL" else ""), text
         if mode == "native" and word != "ok":
             break
-    return results
 
 
 def main():
@@ -147,4 +152,5 @@ def main():
     return 1 if count["FAIL"] or not count["ok"] else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

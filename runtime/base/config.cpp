@@ -112,6 +112,12 @@ void read_config(char** environment) noexcept {
   }
 }
 
+const char* word_for(TlsBackend backend) noexcept {
+  for (const Choice* c = kTls; c->word; ++c)
+    if (c->value == (int)backend) return c->word;
+  return "shared";
+}
+
 void each_setting(void (*line)(const char*, const char*, const char*, const char*)) noexcept {
   for (const Setting& s : kSettings) line(s.name, s.fallback, s.range, s.help);
 }

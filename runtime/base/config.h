@@ -29,6 +29,8 @@ extern Config config;
 
 /// Reads VTSHIM_* from `environment`; one line on stderr for each unknown name or bad value, whose default then holds.
 void read_config(char** environment) noexcept;
+/// VTSHIM_TLS' word for it.
+const char* word_for(TlsBackend) noexcept;
 /// The table as text for --help and README: calls `line(name, default, range, help)` for each.
 void each_setting(void (*line)(const char*, const char*, const char*, const char*)) noexcept;
 /// Does `name` match one of the colon-separated shell patterns (fnmatch(3) '*' and '?')? @signal safe

@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "core/carrier.h"
+#include "core/costs.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/raw.h"
@@ -23,9 +25,9 @@ UringFeatures uring_features;
 
 namespace {
 constexpr unsigned kEntries = 256;        // submissions between two enters
+constexpr unsigned kMostWaiting = 32;     // a batch of so many costs nearly as little a piece as a full one, and the first doesn't wait long
 constexpr unsigned kCompletions = 4096;   // the kernel keeps what overflows
-constexpr uint64_t kIgnored = 0, kWake = 1;  // user_data that is no IoOp
-constexpr int kOpWaitid = 50;             // IORING_OP_WAITID, linux 6.7; liburing 2.3 doesn't know it
+constexpr uint64_t kIgnored = 0, kWake = 1, kTimer = 2;  // user_data that is no IoOp
 
 int set_up(io_uring* ring, unsigned flags) noexcept {
   io_uring_params params;
@@ -40,7 +42,7 @@ void probe(io_uring* ring) noexcept {
   memset(memory, 0, sizeof memory);
   auto* p = (io_uring_probe*)memory;
   if (io_uring_register_probe(ring, p, 256) == 0)
-    uring_features.waitid = p->last_op >= kOpWaitid && (p->ops[kOpWaitid].flags & IO_URING_OP_SUPPORTED);
+    uring_features.epoll_wait = p->last_op >= kOpEpollWait && (p->ops[kOpEpollWait].flags & IO_URING_OP_SUPPORTED);
 }
 }  // namespace
 
@@ -52,6 +54,7 @@ int Reactor::open() noexcept {
   if (r < 0) return r;
   ring_.ring_fd = ring_.enter_ring_fd = sys::move_up(ring_.ring_fd);
   io_uring_ring_dontfork(&ring_);
+  io_uring_register_ring_fd(&ring_);  // an enter then looks nothing up; if it can't be had, all goes as without
   probe(&ring_);
   wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
   if (wake_fd_ < 0) {
@@ -71,6 +74,7 @@ void Reactor::close() noexcept {
   io_uring_queue_exit(&ring_);  // ends the wake-up read, too
   sys::close_own(wake_fd_);
   opened_ = wake_armed_ = false;
+  timer_at_ = sys::kForever;
 }
 
 void Reactor::abandon() noexcept {
@@ -103,6 +107,24 @@ void Reactor::arm_wake() noexcept {
   wake_armed_ = true;
 }
 
+/// False: no room.
+bool Reactor::arm_timer(uint64_t deadline) noexcept {
+  if (deadline >= timer_at_) return true;
+  io_uring_sqe* s = sqe();
+  if (!s) return false;
+  timer_spec_ = {(int64_t)(deadline / sys::kSecond), (long long)(deadline % sys::kSecond)};
+  if (timer_at_ == sys::kForever) {
+    io_uring_prep_timeout(s, &timer_spec_, 0, IORING_TIMEOUT_ABS);
+    s->user_data = kTimer;
+  } else {  // if it has just ended there is nothing to move, and that it has ends the wait
+    io_uring_prep_timeout_update(s, &timer_spec_, kTimer, IORING_TIMEOUT_ABS);
+    s->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    s->user_data = kIgnored;
+  }
+  timer_at_ = deadline;
+  return true;
+}
+
 void Reactor::cancel(IoOp* op) noexcept {
   io_uring_sqe* s = sqe();
   VT_CHECK(s);
@@ -122,9 +144,28 @@ void Reactor::cancel_all() noexcept {
   s->user_data = kIgnored;
 }
 
+void Reactor::pass_ends(Carrier* here) noexcept {
+  uint64_t turns = here->switches.load(std::memory_order_relaxed) - switches_then_;
+  if (turns && pass_began_) pace_ = (3 * pace_ + (sys::now() - pass_began_) / turns) / 4;
+}
+void Reactor::pass_begins(Carrier* here) noexcept {
+  entered_ = pass_began_ = batch_pays() ? sys::now() : 0;
+  switches_then_ = here->switches.load(std::memory_order_relaxed);
+}
+
+void Reactor::submit_in_time() noexcept {
+  unsigned waiting = io_uring_sq_ready(&ring_);
+  if (waiting < kMostWaiting && (!waiting || sys::now() - entered_ < kLongWait)) return;
+  ++submissions;
+  io_uring_submit(&ring_);
+  entered_ = sys::now();
+}
+
 void Reactor::poll(Carrier* here) noexcept {
   if (has_unsubmitted()) ++submissions;
+  pass_ends(here);
   io_uring_submit_and_get_events(&ring_);
+  pass_begins(here);
   reap(here);
 }
 
@@ -139,6 +180,10 @@ bool Reactor::reap(Carrier* here) noexcept {
       wake_armed_ = false;
       continue;
     }
+    if (cqe->user_data == kTimer) {
+      timer_at_ = sys::kForever;
+      continue;
+    }
     __atomic_store_n(&in_flight_, in_flight_ - 1, __ATOMIC_RELAXED);
     auto* op = (IoOp*)cqe->user_data;
     op->complete(op, cqe->res, here);
@@ -150,17 +195,11 @@ bool Reactor::reap(Carrier* here) noexcept {
 void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   arm_wake();
   if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
+  if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
   if (has_unsubmitted()) ++submissions;
-  io_uring_cqe* cqe;
-  if (deadline == sys::kForever) {
-    io_uring_submit_and_wait(&ring_, 1);
-  } else {
-    uint64_t now = sys::now();
-    if (deadline <= now) return poll(here);
-    uint64_t ns = deadline - now;
-    __kernel_timespec timeout{(int64_t)(ns / sys::kSecond), (long long)(ns % sys::kSecond)};
-    io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
-  }
+  pass_ends(here);
+  io_uring_submit_and_wait(&ring_, 1);
+  pass_begins(here);
   reap(here);
 }
 

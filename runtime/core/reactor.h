@@ -23,9 +23,10 @@ struct IoOp {
 /// What the kernel offers, from the probe at the first ring.
 struct UringFeatures {
   bool defer_taskrun = false;
-  bool waitid = false;
+  bool epoll_wait = false;  // IORING_OP_EPOLL_WAIT, linux 6.15
 };
 extern UringFeatures uring_features;
+inline constexpr uint8_t kOpEpollWait = 59;  // IORING_OP_EPOLL_WAIT; liburing 2.3 doesn't know it
 
 class Reactor {
  public:
@@ -58,6 +59,10 @@ class Reactor {
   /// Ends a wait(). @thread any @signal safe
   void wake() noexcept;
 
+  /// Submits, if the batch is large, or its first has waited for long. @thread the owner, in a section
+  void submit_in_time() noexcept;
+  /// Do turns follow each other so quickly that what waits for the next batch doesn't wait long?
+  bool quick() const noexcept { return pace_ < kQuick; }
   bool has_unsubmitted() const noexcept { return io_uring_sq_ready(&ring_) != 0; }
   /// Operations that the kernel holds. A hint for others than the owner.
   uint32_t in_flight() const noexcept { return __atomic_load_n(&in_flight_, __ATOMIC_RELAXED); }
@@ -67,6 +72,9 @@ class Reactor {
 
  private:
   void arm_wake() noexcept;
+  bool arm_timer(uint64_t deadline) noexcept;
+  void pass_ends(Carrier* here) noexcept;
+  void pass_begins(Carrier* here) noexcept;
 
   io_uring ring_{};
   bool opened_ = false;
@@ -74,6 +82,15 @@ class Reactor {
   int wake_fd_ = -1;
   uint64_t wake_count_ = 0;
   bool wake_armed_ = false;
+  static constexpr uint64_t kQuick = 30'000, kLongWait = 100'000;  // ns
+  uint64_t pace_ = 0;        // how long a thread runs between two switches, on average, ns; measured where batch_pays()
+  uint64_t pass_began_ = 0;  // ns; 0: not measured
+  uint64_t entered_ = 0;     // the last enter's end, ns
+  uint64_t switches_then_ = 0;
+  // One timeout operation stays in the ring from wait to wait, since to set and take back a timer of the kernel's for each costs more
+  // than all the rest of a wait on some hosts. It may come too early: nobody takes it back when its deadline isn't wanted any more.
+  uint64_t timer_at_ = UINT64_MAX;  // when it ends, ns, CLOCK_MONOTONIC; UINT64_MAX: there is none
+  __kernel_timespec timer_spec_{};
 };
 
 }  // namespace vt

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/affinity.h"
+#include "core/costs.h"
 #include "core/blocking.h"
 #include "core/fast_locks.h"
 #include "core/eject.h"
@@ -134,10 +135,10 @@ void print_counters() noexcept {
     if (parks[r]) used += print_into(line + used, sizeof line - used, " %s=%lu", kParkReasonNames[r], parks[r]);
   line[used] = 0;
   log_line(LogLevel::kInfo,
-           "vthreads=%lu carriers=%u blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
+           "vthreads=%lu carriers=%u tls=%s blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
            "pins=%lu pinned_parks=%lu "
            "parks:%s",
-           created.load(), carrier_count(), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
+           created.load(), carrier_count(), word_for(chosen_mount()), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
            pinned_parks, line);
 }
 
@@ -227,6 +228,7 @@ bool start() noexcept {
   Phase p = phase.load(std::memory_order_acquire);
   if (p != Phase::kReady) return p == Phase::kRunning;
   choose_mount();
+  costs_measure();
   affinity_begin();
   steal_credit.begin(config.steal != StealPolicy::kAuto, config.steal == StealPolicy::kQuick || (config.steal == StealPolicy::kAuto && !has_gil()));
   static_tls_sync();

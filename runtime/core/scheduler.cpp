@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/affinity.h"
 #include "core/blocking.h"
+#include "core/costs.h"
 #include "core/cpu_clock.h"
 #include "core/monitor.h"
 #include "core/pin.h"
@@ -37,12 +38,14 @@ namespace {
 
 void mount(Carrier* c, VThread* v) noexcept {
   if (c->mounted == v->area && !c->is_blocking) return;
+  uint64_t start = __builtin_expect(costs.mounts_to_time.load(std::memory_order_relaxed), 0) ? sys::now() : 0;
   if (swaps) slot_mount(c, v);
   else if (c->mounted == v->area) return;
   else if (backend == TlsBackend::kShared) vt_self = v;  // unit tests under a sanitizer: everybody on the carrier's own area
   else mount_area(v->area);
   c->mounted = v->area;
   ++c->mounts;
+  if (__builtin_expect(start, 0)) costs_note_mount(sys::now() - start);
 }
 
 uint64_t next_random(uint64_t& state) noexcept {  // splitmix64
@@ -171,6 +174,8 @@ void choose_mount() noexcept {
   writes_fs = sys::has_fsgsbase() && backend != TlsBackend::kArchPrctl;
   if (backend == TlsBackend::kAuto) backend = sys::has_fsgsbase() ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
 }
+
+TlsBackend chosen_mount() noexcept { return backend; }
 
 void arrive(sys::Transfer transfer) noexcept {
   auto* c = static_cast<Carrier*>(transfer.data);

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "base/config.h"
 #include "core/carrier.h"
 #include "core/vthread.h"
 
@@ -53,6 +54,8 @@ void thread_note_end(VThread* v, Carrier* here) noexcept;
 
 /// The back end that config and host chose.
 void choose_mount() noexcept;
+/// What it chose.
+TlsBackend chosen_mount() noexcept;
 /// Writes the thread pointer, and nothing else. @signal safe
 void mount_area(char* tp) noexcept;
 /// From the eject signal's handler, on the stack of `v`, which runs here: off to `to`'s queue, or null: to a blocking thread. @parks

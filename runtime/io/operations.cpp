@@ -17,6 +17,7 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "core/costs.h"
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
@@ -58,11 +59,15 @@ bool in_slot(const msghdr* m) noexcept {
   return swaps && (in_slot((const void*)m) || in_slot(m->msg_name) || in_slot(m->msg_control) || in_slot(m->msg_iov, (int)m->msg_iovlen));
 }
 
+enum class Batch {
+  kNext,    // the carrier's next one, when its queue is through
+  kInTime,  // the same, but not when that has waited for long
+  kOwn,     // what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without a turn
+};
+
 /// One submission and its result. -EAGAIN for a deadline that passed. `fill(sqe)`. @parks
-/// `eager`: what can be done at once is done at once, at the price of a submission of its own, and the caller goes on without
-/// a turn through the queue.
 template <class Fill>
-int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = false) noexcept {
+int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, Batch batch = Batch::kNext) noexcept {
   if (config.chaos) chaos_yield();
   main_call_begins(current());
   for (;;) {
@@ -82,7 +87,8 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, bool eager = f
     fill(sqe);
     bool in_tls = swaps && redirect(sqe);
     wait.track(sqe, 0);
-    if (eager) v->carrier->reactor.poll(v->carrier);
+    if (batch == Batch::kOwn) v->carrier->reactor.poll(v->carrier);
+    else if (batch == Batch::kInTime) v->carrier->reactor.submit_in_time();
     if (entry.pending) wait.finish(reason, deadline);
     else park(reason);  // done already: takes the notification that came with it
     if (__builtin_expect(in_tls, 0)) slot_return();
@@ -347,7 +353,7 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
     r = attempt(done, false);
     if (r == -EAGAIN) {
       if (w < 0 || ++lies != kLies || !socket_has(fd, SO_TYPE, SOCK_DGRAM)) continue;
-      blocking([&] { r = attempt(done, true); });
+      r = call_announced([&] { return attempt(done, true); });
     }
     if (r < 0) return done ? (ssize_t)done : r;
     done += (size_t)r;
@@ -357,11 +363,26 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
+
+bool has_room(int fd) noexcept {
+  pollfd p{fd, POLLOUT, 0};
+  return raw(SYS_poll, &p, 1, 0) == 1;
+}
+
+}  // namespace
+
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (flags & RWF_NOWAIT) return first;
-  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd))  // a pipe that was spliced to can't be asked any more
-    return call_blocking([&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); });
+  if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
+    // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
+    // (unless another writer is quicker: then the monitor sees it).
+    auto call = [&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); };
+    return total(vector, count) <= kPage && has_room(fd) ? call() : call_blocking(call);
+  }
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
   if (first < 0 && first != -EAGAIN) return first;
@@ -406,20 +427,50 @@ ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcep
 }
 
 namespace {
-/// A send that connects first: asked not to wait it only begins to.
-template <class Call>
-ssize_t connecting(Call&& call) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = call(); });
+
+/// Others run on this carrier now, each for a moment, whose operations go to the kernel together with this one; and a system call costs
+/// more than a turn through the queue. In chaos mode always. @thread any in user context
+bool joins_batch(int fd, int flags) noexcept {
+  constexpr uint32_t kCompany = 2;  // one connection, or two that take turns, would only wait longer
+  if ((flags & ~(MSG_NOSIGNAL | MSG_MORE)) || !(config.chaos || batch_pays())) return false;
+  Carrier* c = carrier_here();
+  return ((c->queue.size() >= kCompany && c->reactor.quick() && !c->is_blocking) || config.chaos) && !is_nonblocking(fd);
+}
+
+/// A try to send that isn't made at once, but with the carrier's next batch. kUndecided: it's to be made again. @parks
+ssize_t send_in_batch(int fd, const void* buffer, size_t size, int flags) noexcept {
+  int r = submit_one(ParkReason::kWrite, kForever, [&](io_uring_sqe* sqe) {
+    io_uring_prep_send(sqe, fd, buffer, size, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+  }, Batch::kInTime);
+  switch (r) {
+    case -EINTR:       // not a reason to fail for what doesn't wait
+    case kGoNative:
+    case -EPIPE:       // and SIGPIPE for the caller
+    case -EINVAL:      // What is wrong with several arguments is found in another order.
+    case -EFAULT:
+    case -EBADF:
+    case -ENOTSOCK:
+    case -EOPNOTSUPP:
+    case -EMSGSIZE:
+    case -ENOTCONN:
+    case -EDESTADDRREQ: return kUndecided;
+  }
   return r;
 }
+
 }  // namespace
 
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
-  if (flags & MSG_FASTOPEN) return connecting([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
+  // It connects first: asked not to wait it only begins to.
+  if (flags & MSG_FASTOPEN) return call_announced([&] { return raw(SYS_sendto, fd, buffer, size, flags, to, to_size); });
   size = std::min(size, kMost);
+  bool batched = !to && joins_batch(fd, flags) && !in_slot(buffer);
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
+    if (batched) {
+      batched = false;
+      if (ssize_t r = send_in_batch(fd, buffer, size, flags); r != kUndecided) return r;
+    }
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
     return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);
   });
@@ -428,7 +479,7 @@ ssize_t io_send(int fd, const void* buffer, size_t size, int flags) noexcept {
   return io_sendto(fd, buffer, size, flags, nullptr, 0);
 }
 ssize_t io_sendmsg(int fd, const msghdr* message, int flags) noexcept {
-  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return connecting([&] { return raw(SYS_sendmsg, fd, message, flags); });
+  if ((flags & MSG_FASTOPEN) && !(flags & MSG_DONTWAIT)) return call_announced([&] { return raw(SYS_sendmsg, fd, message, flags); });
   ssize_t first = raw(SYS_sendmsg, fd, message, flags | MSG_DONTWAIT);
   if ((flags & MSG_DONTWAIT) || (first < 0 && first != -EAGAIN)) return first;
   int count = (int)message->msg_iovlen;
@@ -455,7 +506,7 @@ int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) || ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
   // Eager: one connection a turn would make a thousand newcomers wait for a thousand rounds of the run queue.
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
-                     [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, true);
+                     [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, Batch::kOwn);
   if (r >= 0) io_forget(r);
   return r;
 }
@@ -483,9 +534,7 @@ int io_fsync(int fd, bool data_only) noexcept {
 }
 
 ssize_t io_sendfile(int out, int in, off_t* offset, size_t count) noexcept {
-  ssize_t r = 0;
-  blocking([&] { r = raw(SYS_sendfile, out, in, offset, count); });
-  return r;
+  return call_announced([&] { return raw(SYS_sendfile, out, in, offset, count); });
 }
 
 pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {

@@ -13,13 +13,21 @@ namespace vt {
 
 /// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
-/// The kernel's own call, announced; cancelled on its way there it isn't made: -EINTR. @parks
+/// The kernel's own call, announced. The SIGPIPE that it may raise is taken while its OS thread is there. @parks
+template <class Call>
+ssize_t call_announced(Call&& call) noexcept {
+  ssize_t r = 0;
+  blocking([&] {
+    r = call();
+    if (r == -EPIPE) signal_take_pipe();
+  });
+  return r;
+}
+/// The same; cancelled on its way there it isn't made: -EINTR. @parks
 template <class Call>
 ssize_t call_blocking(Call&& call) noexcept {
-  ssize_t r = 0;
   main_call_begins(current());
-  blocking([&] { r = thread_wants_cancel() ? -EINTR : call(); });
-  return r;
+  return call_announced([&] { return thread_wants_cancel() ? -EINTR : call(); });
 }
 /// The caller's memory, which may be none: false. What lies in his own stack costs no system call.
 bool copy_in(void* to, const void* from, size_t size) noexcept;

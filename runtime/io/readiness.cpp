@@ -1,5 +1,6 @@
 // poll, select and epoll_wait: the kernel is asked first; if nothing is ready, one poll submission for each descriptor, and
-// it is asked again when the first of them completes. Layer: io.
+// it is asked again when the first of them completes. Where the ring can do the whole call (one descriptor of poll's, and epoll_wait)
+// its answer is taken, and a descriptor on which nothing was ready the last times isn't asked first. Layer: io.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +14,7 @@
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
+#include "io/descriptors.h"
 #include "io/operations.h"
 #include "sys/clock.h"
 #include "sys/memory.h"
@@ -31,8 +33,9 @@ uint64_t deadline_of(const timespec* timeout) noexcept {
 
 bool valid(const timespec* timeout) noexcept { return !timeout || (sys::valid(*timeout) && timeout->tv_sec >= 0); }
 
-/// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). @parks
-int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
+/// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). `first`: what the first one's
+/// submission came to; -ECANCELED if it didn't come to anything. @parks
+int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = nullptr) noexcept {
   if (config.chaos) chaos_yield();
   IoEntry few[kOnStack];
   IoEntry* entries = few;
@@ -52,11 +55,33 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
       wait.track(sqe, i);
     }
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
+    if (first) *first = wait.waited ? entries[0].result : -ECANCELED;
     if (wait.interrupted) r = -EINTR;
     else if (wait.go_native) r = kGoNative;
   }
   if (entries != few) free(entries);
   return r;
+}
+
+/// epoll_wait by the ring: how many events, or as wait_any(), or the kernel's complaint. @parks
+int epoll_wait_in_ring(int epfd, epoll_event* events, int max, uint64_t deadline) noexcept {
+  if (config.chaos) chaos_yield();
+  RuntimeSection section;
+  if (current()->carrier->is_blocking) from_blocking_thread();
+  IoEntry entry;
+  IoWait wait(current(), &entry, 1);
+  io_uring_sqe* sqe = wait.submit(0);
+  if (!sqe) return 0;
+  sqe->opcode = kOpEpollWait;
+  sqe->fd = epfd;
+  sqe->addr = (uint64_t)events;
+  sqe->len = (unsigned)max;
+  wait.track(sqe, 0);
+  wait.finish(ParkReason::kPoll, deadline, true);
+  if (entry.result > 0) return entry.result;  // also if the wait was to end: these events are taken
+  if (wait.interrupted) return -EINTR;
+  if (wait.go_native) return kGoNative;
+  return entry.result == -ECANCELED || entry.result == -EAGAIN || entry.result == -EINTR ? 0 : entry.result;
 }
 
 /// The kernel's table of descriptors has this many places, and select looks at no more bits. INT_MAX: unknown.
@@ -88,7 +113,10 @@ int io_poll(pollfd* fds, nfds_t count, const timespec* timeout) noexcept {
     if (timeout && sys::now() >= deadline) return 0;
     bool watch = false;
     for (nfds_t i = 0; i < count; ++i) watch |= fds[i].fd >= 0;
-    waited = watch ? wait_any(fds, (unsigned)count, deadline) : sleep_till(deadline);
+    int first = -ECANCELED;
+    waited = watch ? wait_any(fds, (unsigned)count, deadline, &first) : sleep_till(deadline);
+    if (count == 1 && first > 0)
+      if (short ready = (short)(first & (fds->events | POLLERR | POLLHUP))) return fds->revents = ready, 1;
   }
 }
 
@@ -151,13 +179,19 @@ int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeou
   if (!valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   pollfd one{epfd, POLLIN, 0};
+  bool by_ring = uring_features.epoll_wait && max > 0, ask = !by_ring || (timeout && sys::to_ns(*timeout) == 0) || worth_a_try(epfd);
   main_call_begins(current());
-  for (int waited = 0;;) {
-    int r = (int)raw(SYS_epoll_wait, epfd, events, max, 0);
-    if (r != 0) return r;
-    if (waited < 0) return waited;
-    if (timeout && sys::now() >= deadline) return 0;
-    waited = wait_any(&one, 1, deadline);
+  for (int waited = 0;; ask = true) {
+    if (ask) {
+      int r = (int)raw(SYS_epoll_wait, epfd, events, max, 0);
+      if (r != 0) return note_try(epfd, true), r;
+      if (waited < 0) return waited;
+      if (timeout && sys::now() >= deadline) return 0;
+      note_try(epfd, false);
+    }
+    waited = by_ring ? epoll_wait_in_ring(epfd, events, max, deadline) : wait_any(&one, 1, deadline);
+    if (waited > 0) return waited;
+    if (waited < 0 && waited != -EINTR && waited != kGoNative) by_ring = false, waited = 0;  // the call itself is to say so
   }
 }
 

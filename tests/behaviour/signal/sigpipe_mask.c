@@ -2,9 +2,11 @@
 // doesn't gets the handler, with the two taking turns.
 #include "../check.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -16,15 +18,30 @@ static void on_pipe(int signal) {
   atomic_fetch_add(&g_ran, 1);
 }
 
+static int g_file;
+
 static long write_somehow(int kind, int fd) {
+  off_t start = 0;
   struct iovec one = {"x", 1};
   struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1};
-  switch (kind % 4) {
+  switch (kind) {
     case 0: return write(fd, "x", 1);
     case 1: return writev(fd, &one, 1);
-    case 2: return send(fd, "x", 1, 0);
+    case 2: return sendfile(fd, g_file, &start, 1);
+    case 3: return send(fd, "x", 1, 0);
     default: return sendmsg(fd, &message, 0);
   }
+}
+
+static void splice_into(const int* fds) {
+  int from[2];
+  char c;
+  CHECK_OK(pipe(from));
+  CHECK_EQ(write(from[1], "x", 1), 1);
+  CHECK_EQ(splice(from[0], NULL, fds[1], NULL, 1, 0), 1);
+  CHECK_EQ(read(fds[0], &c, 1), 1);
+  CHECK_OK(close(from[0]));
+  CHECK_OK(close(from[1]));
 }
 
 static void* writer(void* arg) {
@@ -37,8 +54,9 @@ static void* writer(void* arg) {
   for (int i = 0; i < 100; ++i) {
     if (index % 4 < 2) CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
     else CHECK_OK(pipe(fds));
+    if (index % 8 >= 6) splice_into(fds);  // such a pipe can't be asked without waiting any more
     CHECK_OK(close(fds[0]));
-    int kind = index % 4 < 2 ? i : i % 2;
+    int kind = index % 4 < 2 ? i % 5 : i % 3;
     CHECK_ERR(write_somehow(kind, fds[1]), EPIPE);
     sched_yield();
     if (blocks) {
@@ -53,7 +71,7 @@ static void* writer(void* arg) {
       CHECK_OK(sigpending(&pending));
       CHECK_EQ(sigismember(&pending, SIGPIPE), 0);
     }
-    if (kind % 4 == 2) CHECK_ERR(send(fds[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+    if (kind == 3) CHECK_ERR(send(fds[1], "x", 1, MSG_NOSIGNAL), EPIPE);
     CHECK_OK(close(fds[1]));
     sched_yield();
   }
@@ -71,6 +89,8 @@ static void* writer(void* arg) {
 int main(void) {
   struct sigaction action = {.sa_handler = on_pipe};
   CHECK_OK(sigaction(SIGPIPE, &action, NULL));
+  g_file = open("/proc/self/exe", O_RDONLY);
+  CHECK(g_file >= 0);
   pthread_t threads[8];
   for (long i = 0; i < 8; ++i) threads[i] = start_thread(writer, (void*)i);
   for (int i = 0; i < 8; ++i) join_thread(threads[i]);
