@@ -276,6 +276,7 @@ pid_t own_tid() noexcept {
 }
 long thread_area_tid_offset() noexcept { return g.tid; }
 void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
+const char* thread_area_libc_block(size_t* size) noexcept { return *size = g.libc_block_size, sys::thread_pointer() - g.libc_block; }
 
 void* thread_area_robust_list(char* tp) noexcept { return tp + g.robust_head; }
 
