@@ -27,6 +27,7 @@ SWAP_CANNOT = {
     "thread/errno_per_thread.": "threads of a slot share the addresses of thread-local variables",
     "thread/os_thread_state.": "pins", "thread/pin.": "pins", "thread/seccomp.": "pins", "thread/unshare.": "pins",
     "python/callbacks.": "pins", "python/module.": "pins", "python/pin_warn.": "pins",
+    "server/futex_users.": "Rust tells threads apart by addresses of thread-local variables",
     "sync/priority.": "libc's own mutexes", "sync/robust.": "libc's own mutexes",
 }
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
