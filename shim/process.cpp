@@ -114,9 +114,9 @@ VT_EXPORT int system(const char* command) {
 // The child runs on our stack, in our memory, until it execs: so this can't be a C++ function. The return address waits in a
 // register that the kernel preserves; a virtual thread is marked before, and the parent takes the mark off.
 
-extern "C" __attribute__((visibility("hidden"))) void vt_vfork_enter() { vt::vfork_enter(); }
-extern "C" __attribute__((visibility("hidden"))) void vt_vfork_leave() { vt::vfork_leave(); }
-extern "C" __attribute__((visibility("hidden"))) int* vt_errno() { return &errno; }
+extern "C" __attribute__((used, visibility("hidden"))) void vt_vfork_enter() { vt::vfork_enter(); }
+extern "C" __attribute__((used, visibility("hidden"))) void vt_vfork_leave() { vt::vfork_leave(); }
+extern "C" __attribute__((used, visibility("hidden"))) int* vt_errno() { return &errno; }
 asm(R"(
     .text
     .globl vfork

@@ -174,7 +174,8 @@ __attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
 }  // namespace
 
 /// api.h
-void run_blocking(void (*call)(void*), void* arg, size_t size) {
+/// Not to be looked into: what is computed before the call, an address of thread-local memory say, may not serve in it on a slot.
+__attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
   if (!can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
   Claim claim;
   while ((claim = move_to_blocking_thread()) == Claim::kLater) yield_now();

@@ -168,7 +168,7 @@ bool is_last_os_thread() noexcept {
 
 /// Where main's unwinding ends: what glibc does there, but the OS thread stays on as carrier 0, and the process ends with the last
 /// virtual thread, as with the last thread natively.
-extern "C" [[noreturn]] void vt_main_ended() {
+extern "C" [[noreturn]] __attribute__((used)) void vt_main_ended() {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   MainThread* m = main_thread();

@@ -72,8 +72,8 @@ void VThread::set_name(const char (&text)[16]) noexcept {
 namespace {
 
 // Slots by the low bits of ids, filled by who searches, so that 100,000 holders aren't searched 100,000 times. Stale entries do no
-// harm: the thread's own id is compared. Ids come from a counter, so those of 2^17 threads hardly collide.
-constexpr uint32_t kFound = 1 << 17;
+// harm: the thread's own id is compared. Ids come from a counter, so those of 2^20 threads hardly collide. Zero pages until used.
+constexpr uint32_t kFound = 1 << 20;
 std::atomic<uint32_t> found_at[kFound];
 
 bool in_use(const VThread* v) noexcept { return v->state.load(std::memory_order_acquire) != State::kFree; }

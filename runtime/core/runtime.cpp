@@ -23,6 +23,7 @@
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/signals.h"
+#include "core/tcache.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
 #include "core/unit_pool.h"
@@ -259,6 +260,7 @@ bool runtime_start() noexcept {
   if (phase.load(std::memory_order_seq_cst) == Phase::kRunning) return true;
   if (!active()) return false;
   if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
+  tcache_find();
   for (;;) {
     RuntimeSection section;
     LockGuard guard(start_lock);

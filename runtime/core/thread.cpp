@@ -24,6 +24,7 @@
 #include "core/affinity.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
+#include "core/tcache.h"
 #include "core/tsd.h"
 #include "core/unit_pool.h"
 #include "core/wait_table.h"
@@ -105,6 +106,7 @@ void entry(sys::Transfer transfer) {
   thread_area_run_tls_destructors();
   tsd_run_destructors();
   if (v->forked) exit(0);  // the only thread of a forked child has ended
+  tcache_empty();
   static_tls_hide(v);
   foreign_thread_ends(v);
   v->depth = 1;

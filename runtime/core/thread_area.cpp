@@ -68,7 +68,7 @@ struct Glibc {
 Glibc g;
 
 /// Static TLS that there can be.
-size_t whole_extent() noexcept { return (g.static_size - g.pthread_size) & ~(size_t)15; }
+size_t whole_extent() noexcept { return (g.static_size - g.pthread_size) & ~(size_t)63; }
 
 template <class F>
 bool find(F*& slot, const char* name, const char** missing) noexcept {
@@ -276,6 +276,7 @@ pid_t own_tid() noexcept {
 }
 long thread_area_tid_offset() noexcept { return g.tid; }
 void thread_area_set_tid(char* tp, pid_t tid) noexcept { at<int>(tp, g.tid) = tid; }
+const char* thread_area_libc_block(size_t* size) noexcept { return *size = g.libc_block_size, sys::thread_pointer() - g.libc_block; }
 
 void* thread_area_robust_list(char* tp) noexcept { return tp + g.robust_head; }
 
@@ -300,7 +301,7 @@ bool thread_area_recycle(char* tp, pid_t tid, bool keep_libc) noexcept {
   size_t entries = (size_t)dtv[-1].value;
   for (size_t i = 1; i <= entries; ++i) free(dtv[i].to_free);
   memset(dtv, 0, (entries + 1) * sizeof *dtv);
-  for (size_t i = 1; i < g.specific_count; ++i) free(at<void*>(tp, g.specific + (long)(i * sizeof(void*))));
+  for (size_t i = 1; many_keys.load(std::memory_order_relaxed) && i < g.specific_count; ++i) free(at<void*>(tp, g.specific + (long)(i * sizeof(void*))));
 
   // Everything of struct pthread behind its header starts as in a new thread. The header (pointers to itself and the DTV, guards)
   // never changes: the carrier that the last thread ended on has this area mounted still, while it waits in its ring.
@@ -333,10 +334,15 @@ void thread_area_run_tls_destructors() noexcept { g.call_tls_dtors(); }
 std::atomic<size_t> static_tls_extent{0};
 
 namespace {
-/// `size` is a multiple of 16, and so are both addresses.
+/// `size` is a multiple of 64; both addresses are aligned to 16.
 inline void copy(char* to, const char* from, size_t size) noexcept {
   using Word = long long __attribute__((vector_size(16)));
-  for (size_t i = 0; i < size; i += 16) *(Word*)(to + i) = *(const Word*)(from + i);
+  for (size_t i = 0; i < size; i += 64) {
+    auto* t = (Word*)(to + i);
+    auto* f = (const Word*)(from + i);
+    Word a = f[0], b = f[1], c = f[2], d = f[3];
+    t[0] = a, t[1] = b, t[2] = c, t[3] = d;
+  }
 }
 inline void exchange_fields(char* to, const char* from) noexcept {
   using Pair = long long __attribute__((vector_size(16), aligned(8)));
@@ -402,7 +408,7 @@ void set_extent() noexcept {
     size_t used = 0;
     for (link_map* map = g.first_map; map; map = map->l_next)
       if (long offset = at<long>((char*)map, g.map_tls_offset); at<size_t>((char*)map, g.map_tls_modid) && offset > (long)used) used = (size_t)offset;
-    if (size_t n = (used + 15) & ~(size_t)15; n < most) most = n;
+    if (size_t n = (used + 63) & ~(size_t)63; n < most) most = n;
   }
   static_tls_extent.store(most, std::memory_order_relaxed);
 }

@@ -41,6 +41,8 @@ pid_t own_tid() noexcept;
 /// Where it lies, from the thread pointer.
 long thread_area_tid_offset() noexcept;
 void thread_area_set_tid(char* tp, pid_t tid) noexcept;
+/// The calling thread's block of libc's own TLS.
+const char* thread_area_libc_block(size_t* size) noexcept;
 /// Its robust list, struct robust_list_head.
 void* thread_area_robust_list(char* tp) noexcept;
 /// As pthread_cancel(3) does for a thread whose cancellation is deferred. @thread any

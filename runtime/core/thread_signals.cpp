@@ -122,7 +122,7 @@ struct Call {
   const stack_t* lower = nullptr;  // set where the handler of a fault moves to the thread's own signal stack
   const stack_t* whole = nullptr;
 };
-extern "C" __attribute__((visibility("hidden"))) void vt_call_handler(Call* call) {
+extern "C" __attribute__((used, visibility("hidden"))) void vt_call_handler(Call* call) {
   if (!call->lower) return call->action->sa_sigaction(call->signal, call->info, call->context);
   // We have left the OS thread's signal stack, with the kernel's frame on it: the next signal's must begin below.
   sys::raw(SYS_sigaltstack, call->lower, nullptr);

@@ -89,8 +89,9 @@ def svg(found: dict) -> str:
 
 
 def machine(about: dict) -> str:
+    busy = f"; busy with something else (load {about['load']:.0f})" if about["load"] > 0.5 * about["cpus"] else ""
     return (f"{about['cpu']}, {about['cpus']} CPUs, {'with' if about['fsgsbase'] else 'no'} FSGSBASE, Linux {about['kernel']}, {about['time'][:10]}, "
-            f"{about['rounds']} alternating runs of {about['seconds']:g} s")
+            f"{about['rounds']} alternating runs of {about['seconds']:g} s{busy}")
 
 
 def table(headings: list[str], rows: list[list[str]]) -> list[str]:
@@ -100,7 +101,7 @@ def table(headings: list[str], rows: list[list[str]]) -> list[str]:
 def markdown(found: dict) -> str:
     contenders, about = found["about"]["contenders"], found["about"]
     out = ["# Benchmarks", "",
-           f"Made by `scripts/bench --plot`, from the same data as `results.svg`. {machine(about)}; load at the start {about['load']:.1f}.",
+           f"Made by `scripts/bench --plot`, from the same data as `results.svg`. {machine(about)}.",
            "Ratios are speeds, medians of adjacent runs with their range: above 1, vtshim is faster (or smaller). What each benchmark does: `scripts/bench --list`."]
     for variant in (c for c in contenders if c["kind"] == "shim"):
         settings = ", ".join(f"{k}={v}" for k, v in variant["env"].items() if k != "LD_PRELOAD")

@@ -121,6 +121,7 @@ static void connect_all(int port) {
     BENCH_CHECK(!connect(c->fd, (struct sockaddr *)&address, sizeof address));
     BENCH_CHECK(!setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
     BENCH_CHECK(!setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);  // the cheapest for the sender, and there is no congestion
   }
 }
 

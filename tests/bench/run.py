@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ import suite
 import targets
 from harness import CPUS, HERE, TOP, Benchmark, Contender, Context, NotHere, start, stop
 
-RESULTS = os.path.join(HERE, "results")  # .svg, .md, .json
+RESULTS = os.path.join(HERE, "results")  # .svg, .md
 
 
 def virtual_threads(context: Context, contender: Contender) -> str:
@@ -57,7 +58,7 @@ def parse() -> argparse.Namespace:
     p.add_argument("--list", action="store_true", help="names what there is, and ends")
     p.add_argument("--check", action="store_true", help="exit 1 if a target isn't met")
     p.add_argument("--json", metavar="FILE", help="every figure of every run")
-    p.add_argument("--plot", action="store_true", help=f"a chart and a table: {os.path.relpath(RESULTS, TOP)}.svg and .md, and the figures in .json")
+    p.add_argument("--plot", action="store_true", help=f"a chart and a table: {os.path.relpath(RESULTS, TOP)}.svg and .md; the figures are kept in DIR/bench-results.json")
     p.add_argument("--from", dest="files", action="append", metavar="FILE", help="nothing is run: the figures are those of --json's FILE; repeatable, a later one comes first")
     p.add_argument("--out", default=RESULTS, metavar="PATH", help="--plot's files, without their endings")
     p.add_argument("--variant", action="append", default=[], metavar="NAME:SETTING=VALUE,...",
@@ -182,13 +183,14 @@ def read(files: list[str]) -> dict:
 
 def main() -> int:
     args = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started servers are ended
     if args.list:
         show_list()
         return 0
     if args.peers_setup:
         return peers.setup()
     if args.plot and not args.json and not args.files:
-        args.json = args.out + ".json"
+        args.json = os.path.join(args.build, "bench-results.json")
     if args.files:
         found = read(args.files)
         print(report.row(*report.HEADINGS))

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include <atomic>
+#include <memory>
+#include <random>
 #include <vector>
 
 #include "base/config.h"
@@ -159,6 +161,42 @@ TEST_CASE("a bucket keeps the order per key") {
   CHECK(bucket.first(&b, kSem) == &b1);
   CHECK(a1.result.load() == vt::WaitResult::kWoken);
   CHECK(a2.result.load() == vt::WaitResult::kQueued);
+}
+
+TEST_CASE("a bucket's queues, when nodes leave from any place") {
+  constexpr auto kSem = vt::ParkReason::kSem;
+  constexpr int kKeys = 5, kNodes = 40;
+  vt::Bucket bucket;
+  int keys[kKeys];
+  std::vector<std::unique_ptr<vt::WaitNode>> nodes;
+  std::vector<vt::WaitNode*> queues[kKeys], idle;
+  for (int i = 0; i < kNodes; ++i) {
+    nodes.push_back(std::make_unique<vt::WaitNode>(nullptr, kSem));
+    idle.push_back(nodes.back().get());
+  }
+  std::minstd_rand random(7);
+  for (int step = 0; step < 20000; ++step) {
+    int k = (int)(random() % kKeys);
+    auto& queue = queues[k];
+    if (!idle.empty() && random() % 2) {
+      bucket.push_back(idle.back(), &keys[k]);
+      queue.push_back(idle.back());
+      idle.pop_back();
+    } else if (!queue.empty()) {
+      size_t at = random() % 3 == 0 ? 0 : random() % queue.size();
+      bucket.remove(queue[at], vt::WaitResult::kWoken);
+      idle.push_back(queue[at]);
+      queue.erase(queue.begin() + (long)at);
+    }
+    for (int i = 0; i < kKeys; ++i) {
+      const vt::WaitNode* n = bucket.first(&keys[i], kSem);
+      for (const vt::WaitNode* expected : queues[i]) {
+        REQUIRE(n == expected);
+        n = bucket.following(n);
+      }
+      REQUIRE(n == nullptr);
+    }
+  }
 }
 
 TEST_CASE("a thread area's header stands still while the area is recycled") {

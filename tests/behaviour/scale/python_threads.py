@@ -3,7 +3,7 @@ Prints time and memory a thread."""
 import os, sys, threading, time
 
 shim, chaos = os.environ.get("LD_PRELOAD"), os.environ.get("VTSHIM_CHAOS", "0") != "0"
-COUNT = int(os.environ["PYN"]) if "PYN" in os.environ else 100_000 if "--long" in sys.argv else 1_000 if chaos or not shim else 10_000
+COUNT = 100_000 if "--long" in sys.argv else 1_000 if chaos or not shim else 10_000
 # CPython 3.11 looks through all threads alive that are no daemons at each start (threading._maintain_shutdown_locks).
 DAEMON = "--long" in sys.argv
 event, counted = threading.Event(), threading.Semaphore(0)

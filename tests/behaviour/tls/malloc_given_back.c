@@ -1,0 +1,56 @@
+// What malloc caches for a thread is free for others when the thread has ended: threads that freed blocks of many sizes leave little behind, and
+// new threads find a malloc that works.
+#include "../check.h"
+
+#include <malloc.h>
+#include <semaphore.h>
+
+enum { kThreads = 300, kSizes = 64, kEach = 7 };
+
+static sem_t g_arrived, g_gate;
+
+static void* fills(void* arg) {
+  unsigned char* blocks[kSizes][kEach];
+  for (int i = 0; i < kSizes; ++i)
+    for (int k = 0; k < kEach; ++k) {
+      CHECK((blocks[i][k] = malloc(16 * i + 24)) != NULL);
+      memset(blocks[i][k], i, 16 * i + 24);
+    }
+  for (int i = 0; i < kSizes; ++i)
+    for (int k = 0; k < kEach; ++k) {
+      CHECK_EQ(blocks[i][k][0], i);
+      CHECK_EQ(blocks[i][k][16 * i + 23], i);
+      free(blocks[i][k]);
+    }
+  CHECK_OK(sem_post(&g_arrived));
+  CHECK_OK(sem_wait(&g_gate));
+  return arg;
+}
+
+static long resident_kib(void) {
+  char line[256];
+  long kib = 0;
+  FILE* f = fopen("/proc/self/status", "r");
+  CHECK(f != NULL);
+  while (!kib && fgets(line, sizeof line, f)) sscanf(line, "VmRSS: %ld", &kib);
+  fclose(f);
+  return kib;
+}
+
+int main(void) {
+  static pthread_t threads[kThreads];
+  CHECK_OK(sem_init(&g_arrived, 0, 0));
+  CHECK_OK(sem_init(&g_gate, 0, 0));
+  long before = resident_kib();
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < kThreads; ++i) CHECK_OK(pthread_create(&threads[i], NULL, fills, NULL));
+    for (int i = 0; i < kThreads; ++i) CHECK_OK(sem_wait(&g_arrived));
+    long alive = resident_kib() - before;
+    CHECK(alive > kThreads * 200);
+    for (int i = 0; i < kThreads; ++i) CHECK_OK(sem_post(&g_gate));
+    for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
+    malloc_trim(0);
+    CHECK(resident_kib() - before < alive / 4);
+  }
+  return 0;
+}
