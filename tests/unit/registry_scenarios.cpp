@@ -44,6 +44,7 @@ std::string wrong(const vt::ThreadInfo& t) {
     case vt::ParkReason::kSem: return is(own >= 0 && t.object == &things[own].sem && t.deadline <= soon, "sem");
     case vt::ParkReason::kFutex: return is(own >= 0 && t.object == &things[own].word && t.deadline <= soon, "futex");
     case vt::ParkReason::kRecv: return is(own >= 0 && !t.object && t.fd_count == 1 && t.fds[0] == things[own].fds[0] && t.deadline == UINT64_MAX, "recv");
+    case vt::ParkReason::kWrite: return is(own >= 0 && !t.object && t.fd_count == 1 && t.fds[0] == things[own ^ 1].fds[1] && t.deadline == UINT64_MAX, "write");
     case vt::ParkReason::kPoll: return is(own >= 0 && t.fd_count == 2 && t.fds[0] == things[own].fds[0] && t.fds[1] == things[own].fds[1] && t.deadline <= soon, "poll");
     case vt::ParkReason::kMutex: return is((t.object == &mutex || t.object == &around) && t.deadline == UINT64_MAX && !t.fd_count, "mutex");
     case vt::ParkReason::kCond: return is(t.object == &cond && t.mutex == &around && t.deadline <= soon, "cond");
