@@ -12,86 +12,17 @@
 #include <sys/rseq.h>
 
 #include "base/log.h"
-#include "base/spin_lock.h"
-#include "core/main_thread.h"
-#include "core/registry.h"
-#include "core/scheduler.h"
-#include "core/slot.h"
+#include "core/glibc_layout.h"
 #include "core/self.h"
 #include "core/tsd.h"
 #include "core/vthread.h"
 #include "sys/fs_base.h"
 
 namespace vt {
-namespace {
 
-// x86-64 TLS ABI (tcbhead_t), as compiled into every program.
-constexpr long kTcb = 0, kDtv = 8, kSelf = sys::kSelfOffset, kMultipleThreads = 24, kStackGuard = 40, kPointerGuard = 48, kHeaderEnd = 56;
-
-/// thread_db's descriptor of a field: its size in bits (of an element), how many, its offset.
-struct FieldDescriptor {
-  uint32_t bits, count, offset;
-};
-struct DtvEntry {
-  void* value;
-  void* to_free;
-};
-
-struct Glibc {
-  void* (*allocate_tls)(void*);
-  void* (*allocate_tls_init)(void*, bool);
-  void* (*tls_get_addr)(void*);
-  void (*call_tls_dtors)();
-  void (*ctype_init)();
-  size_t static_size, static_alignment;
-  size_t pthread_size;
-  long tid, list, specific, cancelhandling, dtvp;
-  size_t list_size;
-  long specific_first_block;
-  size_t specific_count, key_data_size;
-  long robust_head;
-  long cleanup;           // and cleanup_jmp_buf: between the robust list and cancelhandling
-  size_t specific_used;   // the flag behind the table of blocks
-  long robust_futex_offset;
-  long rseq_cpu_id;  // 0: none registered
-  long map_tls_offset, map_tls_modid;
-  char** slots;     // ld.so's list of tables of modules with TLS, by modid
-  size_t slot_size;
-  char* user_stacks;  // glibc's list of the threads on stacks of the program's, and the lock of such lists; null: not found
-  uint32_t* stacks_lock;
-  long slots_length, slots_next, slots_first, slot_generation;
-  long resp;        // the resolver's pointer to its state, __resp: in libc's block; 0: not found
-  link_map* first_map;
-  long libc_block;  // libc's own TLS block is at tp - libc_block
-  size_t libc_block_size;
-};
 Glibc g;
 
-/// Static TLS that there can be.
-size_t whole_extent() noexcept { return (g.static_size - g.pthread_size) & ~(size_t)63; }
-
-template <class F>
-bool find(F*& slot, const char* name, const char** missing) noexcept {
-  slot = reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
-  if (!slot) *missing = name;
-  return slot != nullptr;
-}
-
-bool field(long& offset, const char* name, const char** missing, uint32_t bits = 0) noexcept {
-  const FieldDescriptor* d;
-  if (!find(d, name, missing)) return false;
-  if (bits && d->bits != bits) return *missing = name, false;
-  offset = (long)d->offset;
-  return true;
-}
-
-template <class T>
-T& at(char* base, long offset) noexcept {
-  return *reinterpret_cast<T*>(base + offset);
-}
-
-/// PT_TLS of the object that a link map describes; null if it has none.
-const ElfW(Phdr)* tls_segment(const link_map* map, const ElfW(Phdr)** storage) noexcept {
+const ElfW(Phdr)* tls_segment(const link_map* map) noexcept {
   struct Search {
     ElfW(Addr) base;
     const ElfW(Dyn)* dynamic;
@@ -113,8 +44,29 @@ const ElfW(Phdr)* tls_segment(const link_map* map, const ElfW(Phdr)** storage) n
         return mine ? 1 : 0;
       },
       &search);
-  *storage = search.tls;
   return search.tls;
+}
+
+namespace {
+
+/// thread_db's descriptor of a field: its size in bits (of an element), how many, its offset.
+struct FieldDescriptor {
+  uint32_t bits, count, offset;
+};
+
+template <class F>
+bool find(F*& slot, const char* name, const char** missing) noexcept {
+  slot = reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
+  if (!slot) *missing = name;
+  return slot != nullptr;
+}
+
+bool field(long& offset, const char* name, const char** missing, uint32_t bits = 0) noexcept {
+  const FieldDescriptor* d;
+  if (!find(d, name, missing)) return false;
+  if (bits && d->bits != bits) return *missing = name, false;
+  offset = (long)d->offset;
+  return true;
 }
 
 bool find_slots(const char** missing) noexcept {
@@ -146,38 +98,12 @@ void find_stacks() noexcept {
   g.stacks_lock = lock;
 }
 
-/// glibc's own lock of three states; who holds it may be any thread of the process, for some instructions or a setuid.
-class StacksLock {
- public:
-  StacksLock() noexcept {
-    uint32_t free = 0;
-    if (__atomic_compare_exchange_n(g.stacks_lock, &free, 1u, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-    while (__atomic_exchange_n(g.stacks_lock, 2u, __ATOMIC_ACQUIRE) != 0) sys::raw(SYS_futex, g.stacks_lock, kWait, 2, nullptr);
-  }
-  ~StacksLock() {
-    if (__atomic_exchange_n(g.stacks_lock, 0u, __ATOMIC_RELEASE) > 1) sys::raw(SYS_futex, g.stacks_lock, kWake, 1);
-  }
-
- private:
-  static constexpr int kWait = 128, kWake = 129;  // FUTEX_WAIT, FUTEX_WAKE, private
-};
-
-/// A number that tells one module from another that has its modid later; 0: there's none.
-size_t generation_of(size_t modid) noexcept {
-  for (char* table = *g.slots; table; table = at<char*>(table, g.slots_next)) {
-    auto n = at<size_t>(table, g.slots_length);
-    if (modid < n) return __atomic_load_n(&at<size_t>(table, g.slots_first + (long)(modid * g.slot_size) + g.slot_generation), __ATOMIC_ACQUIRE);
-    modid -= n;
-  }
-  return 0;
-}
-
 bool find_libc_block(const char** missing) noexcept {
   Dl_info info;
   link_map* map = nullptr;
   if (!dladdr1((void*)g.ctype_init, &info, (void**)&map, RTLD_DL_LINKMAP) || !map) return *missing = "libc's link map", false;
-  const ElfW(Phdr)* tls;
-  if (!tls_segment(map, &tls)) return *missing = "libc's TLS segment", false;
+  const ElfW(Phdr)* tls = tls_segment(map);
+  if (!tls) return *missing = "libc's TLS segment", false;
   g.libc_block = at<long>((char*)map, g.map_tls_offset);
   g.libc_block_size = tls->p_memsz;
   if (g.libc_block <= 0 || (size_t)g.libc_block > g.static_size) return *missing = "libc's static TLS block", false;
@@ -325,207 +251,5 @@ void thread_area_enter(void* resolver_state) noexcept {
 }
 
 void thread_area_run_tls_destructors() noexcept { g.call_tls_dtors(); }
-
-// ---------------------------------------------------------------- exchanging contents
-//
-// Libc reads these fields of struct pthread relative to FS; all others by way of `self`, which is exchanged with them: so pthread_self(),
-// the owners of stdio's locks and the first keys' values are those of the thread's own area, wherever FS points.
-
-std::atomic<size_t> static_tls_extent{0};
-
-namespace {
-/// `size` is a multiple of 64; both addresses are aligned to 16.
-inline void copy(char* to, const char* from, size_t size) noexcept {
-  using Word = long long __attribute__((vector_size(16)));
-  for (size_t i = 0; i < size; i += 64) {
-    auto* t = (Word*)(to + i);
-    auto* f = (const Word*)(from + i);
-    Word a = f[0], b = f[1], c = f[2], d = f[3];
-    t[0] = a, t[1] = b, t[2] = c, t[3] = d;
-  }
-}
-inline void exchange_fields(char* to, const char* from) noexcept {
-  using Pair = long long __attribute__((vector_size(16), aligned(8)));
-  *(Pair*)(to + kDtv) = *(const Pair*)(from + kDtv);  // self, too
-  *(int*)(to + g.tid) = *(const int*)(from + g.tid);
-  *(Pair*)(to + g.cleanup) = *(const Pair*)(from + g.cleanup);  // cleanup_jmp_buf, too
-  size_t specific = g.specific_used - (size_t)g.specific;
-  if (__builtin_expect(!many_keys.load(std::memory_order_relaxed), 1)) *(void**)(to + g.specific) = *(void* const*)(from + g.specific);
-  else __builtin_memcpy(to + g.specific, from + g.specific, specific);
-  *(long*)(to + g.specific_used) = *(const long*)(from + g.specific_used);
-}
-}  // namespace
-
-void thread_area_save(const char* base, char* area) noexcept {
-  size_t n = static_tls_extent.load(std::memory_order_relaxed);
-  copy(area - n, base - n, n);
-  exchange_fields(area, base);
-}
-void thread_area_load(char* base, const char* area) noexcept {
-  size_t n = static_tls_extent.load(std::memory_order_relaxed);
-  copy(base - n, area - n, n);
-  exchange_fields(base, area);
-}
-
-char* thread_area_shadow(char* memory, char* base) noexcept {
-  size_t full = whole_extent();
-  if (!memory) {
-    size_t a = thread_area_alignment(), offset = (full + a - 1) & ~(a - 1);
-    auto* low = (char*)aligned_alloc(a, (offset + g.pthread_size + a - 1) & ~(a - 1));
-    if (!low) return nullptr;
-    memory = low + offset;
-  }
-  memcpy(memory - full, base - full, full + g.pthread_size);
-  at<void*>(memory, kTcb) = memory;
-  if (g.rseq_cpu_id) at<int>(memory, g.rseq_cpu_id) = RSEQ_CPU_ID_REGISTRATION_FAILED;
-  return memory;
-}
-
-void thread_area_rebase(char* area, char* from, char* to) noexcept {
-  auto* dtv = at<DtvEntry*>(area, kDtv);
-  size_t entries = (size_t)dtv[-1].value, full = whole_extent();
-  for (size_t i = 1; i <= entries; ++i) {
-    auto* block = (char*)dtv[i].value;
-    if (block >= from - full && block < from) dtv[i].value = to - (from - block);
-  }
-}
-
-// ---------------------------------------------------------------- static TLS of libraries loaded later
-
-namespace {
-std::atomic<uint32_t> loads{0};   // dlopen calls so far
-std::atomic<uint32_t> synced{0};  // `loads` at the start of the last sync
-std::atomic<uint32_t> loading{0};  // dlopen calls under way
-SpinLock sync_lock{Rank::kRuntime};
-constexpr size_t kModules = 4096;  // static TLS is full long before
-size_t known[kModules];            // by modid: the generation whose image is in the areas. A modid is given again after dlclose
-
-/// While a library is being loaded its part isn't known yet, and what others keep there may not be lost. @locks sync_lock
-void set_extent() noexcept {
-  if (!swaps) return;
-  size_t most = whole_extent();
-  if (!loading.load(std::memory_order_relaxed) && loads.load(std::memory_order_acquire) == synced.load(std::memory_order_relaxed)) {
-    size_t used = 0;
-    for (link_map* map = g.first_map; map; map = map->l_next)
-      if (long offset = at<long>((char*)map, g.map_tls_offset); at<size_t>((char*)map, g.map_tls_modid) && offset > (long)used) used = (size_t)offset;
-    if (size_t n = (used + 63) & ~(size_t)63; n < most) most = n;
-  }
-  static_tls_extent.store(most, std::memory_order_relaxed);
-}
-
-struct Image {
-  long offset;
-  const void* data;
-  size_t file_size, memory_size;
-};
-
-void put_image(VThread* v, void* p) noexcept {
-  if (g.user_stacks && __atomic_load_n(&v->loads, __ATOMIC_ACQUIRE)) return;  // ld.so does it
-  auto& image = *static_cast<Image*>(p);
-  char* block = v->area - image.offset;
-  memcpy(block, image.data, image.file_size);
-  memset(block + image.file_size, 0, image.memory_size - image.file_size);
-}
-}  // namespace
-
-// While a virtual thread loads libraries its area is on glibc's list: so ld.so puts their static TLS there before their constructors run on
-// the thread. What glibc does besides with those on the list is to signal them by their ids for setuid, which fails for a virtual one.
-void static_tls_show() noexcept {
-  VThread* v = current();
-  if (!v || v->is_main || v->loads++ || !g.user_stacks) return;
-  RuntimeSection section;
-  StacksLock lock;
-  char *node = v->tp + g.list, *head = g.user_stacks, *first = at<char*>(head, 0);
-  at<char*>(node, 0) = first;
-  at<char*>(node, 8) = head;
-  at<char*>(first, 8) = node;
-  at<char*>(head, 0) = node;
-}
-void static_tls_load_begins() noexcept {
-  loading.fetch_add(1, std::memory_order_acq_rel);
-  if (swaps) {
-    RuntimeSection section;
-    LockGuard guard(sync_lock);
-    set_extent();
-  }
-  static_tls_show();
-}
-void static_tls_hide(VThread* v) noexcept {
-  if (!v->loads) return;
-  __atomic_store_n(&v->loads, 0u, __ATOMIC_RELEASE);
-  if (!g.user_stacks) return;
-  RuntimeSection section;
-  StacksLock lock;
-  char *node = v->tp + g.list, *next = at<char*>(node, 0), *before = at<char*>(node, 8);
-  at<char*>(before, 0) = next;
-  at<char*>(next, 8) = before;
-  at<char*>(node, 0) = at<char*>(node, 8) = node;
-}
-void static_tls_load_ends() noexcept {
-  static_tls_sync();  // while this thread's own area is left out: what constructors wrote there stays
-  if (VThread* v = current(); v && !v->is_main && v->loads) {
-    if (v->loads == 1) static_tls_hide(v);
-    else --v->loads;
-  }
-  loading.fetch_sub(1, std::memory_order_acq_rel);
-  static_tls_note_load();
-  if (!swaps) return;
-  slots_look_at_libraries();
-  if (current()) static_tls_touch();
-}
-void static_tls_note_load() noexcept {
-  loads.fetch_add(1, std::memory_order_acq_rel);
-  if (!swaps) return;
-  RuntimeSection section;
-  LockGuard guard(sync_lock);
-  set_extent();
-}
-
-uint32_t static_tls_loads() noexcept { return loads.load(std::memory_order_relaxed); }
-
-void static_tls_touch() noexcept {
-  struct Index {
-    size_t module, offset;
-  };
-  VThread* v = current();
-  v->loads_seen = static_tls_loads();
-  char* base = sys::thread_pointer();
-  if (base == v->area) return;  // off its slot
-  char*& self = at<char*>(base, kSelf);
-  for (link_map* map = g.first_map; map; map = map->l_next) {
-    Index index{at<size_t>((char*)map, g.map_tls_modid), 0};
-    if (!index.module || at<long>((char*)map, g.map_tls_offset) <= 0) continue;
-    self = base;
-    g.tls_get_addr(&index);
-    self = v->tp;
-  }
-}
-
-bool static_tls_is_behind() noexcept {
-  // acquire: pairs with the note after dlopen's return
-  return loading.load(std::memory_order_relaxed) ||
-         loads.load(std::memory_order_acquire) != synced.load(std::memory_order_relaxed);
-}
-
-void static_tls_sync() noexcept {
-  RuntimeSection section;
-  LockGuard guard(sync_lock);
-  uint32_t seen = loads.load(std::memory_order_acquire);
-  for (link_map* map = g.first_map; map; map = map->l_next) {
-    size_t modid = at<size_t>((char*)map, g.map_tls_modid);
-    long offset = at<long>((char*)map, g.map_tls_offset);
-    const ElfW(Phdr)* tls;
-    if (!modid || modid >= kModules || offset <= 0) continue;
-    size_t generation = generation_of(modid);
-    if (known[modid] == generation + 1) continue;
-    known[modid] = generation + 1;
-    if (!tls_segment(map, &tls)) continue;
-    Image image{offset, (const void*)(map->l_addr + tls->p_vaddr), tls->p_filesz, tls->p_memsz};
-    registry_each_area(put_image, &image);
-    if (VThread* m = main_thread(); m && m->area != m->tp) put_image(m, &image);
-  }
-  synced.store(seen, std::memory_order_relaxed);
-  set_extent();
-}
 
 }  // namespace vt
