@@ -1,7 +1,7 @@
 // Semaphores in glibc's layout for 64-bit: the value in the low half of one word, the number of waiters in the high half, then
 // the private flag (0; 128 if process-shared). Layer: sync.
 //
-// sem_post may race with the waiter's free(): after its atomic add the poster uses the address as a key only, and touches the
+// sem_post may race with the waiter's free(): after its atomic add (or its grant) the poster uses the address as a key only, and touches the
 // semaphore again only while a node for it is queued and the bucket is locked: its waiter can't have returned then.
 #include <errno.h>
 #include <limits.h>
@@ -86,8 +86,31 @@ again:
   }
 }
 
+namespace {
+/// The post of who finds a mark: straight to the first waiter, so that the word need not be changed twice. False: it has timed out meanwhile.
+bool grant(sem_t* s, Carrier* here) noexcept {
+  Bucket& b = bucket_of(s);
+  WaitNode* node;
+  {
+    LockGuard guard(b.lock);
+    node = b.first(s, ParkReason::kSem);
+    if (!node) return false;
+    data(s).fetch_sub(kWaiter, std::memory_order_acq_rel);  // [sem]
+    node->granted = true;
+    b.remove(node, WaitResult::kWoken);
+  }
+  wake(node, here);
+  return true;
+}
+}  // namespace
+
 int sem_release(sem_t* s) noexcept {
   uint64_t d = data(s).load(std::memory_order_relaxed);
+  if (d >= kWaiter && !value(d) && !self()->depth) {
+    RuntimeSection section;
+    if (grant(s, carrier_here())) return 0;
+    d = data(s).load(std::memory_order_relaxed);
+  }
   do
     if (value(d) == kMax) return -EOVERFLOW;
   while (!data(s).compare_exchange_weak(d, d + 1, std::memory_order_acq_rel, std::memory_order_relaxed));  // [sem]

@@ -1,6 +1,6 @@
 /* Semaphores: posts that race with waiters, with who doesn't wait, and with the end of the semaphore's memory.
  *
- * Stands for: sync/sem.cpp take(), sem_acquire(), sem_try(), sem_release(), hand_over(); sync/futex.cpp futex_wake().
+ * Stands for: sync/sem.cpp take(), sem_acquire(), sem_try(), sem_release(), grant(), hand_over(); sync/futex.cpp futex_wake().
  * The owner frees the semaphore once its users have returned from sem_wait and the posts that they counted on have been added: the posters may
  * still be in sem_post. At the same address there is then nothing, another object in which somebody waits, or a new semaphore.
  * Proved: after its add a poster touches only a semaphore, and only while a node for it is queued and the bucket is locked; a waiter that
@@ -86,6 +86,21 @@ given:
 }
 
 inline sem_release(counted) {
+  /* grant(): where somebody waits, and not in a handler on top of the runtime, the unit never shows in the word */
+  atomic { assert(kind == Semaphore); then = life; d = marks }
+  if
+  :: atomic { d -> d = 0 }
+     lock();
+     if
+     :: len(queue) ->
+        atomic { assert(kind == Semaphore && life == then); marks--; added++; taken++; missing = missing - counted; queue?n; granted[n] = true; unlock() }
+        wake(n);
+        n = NOBODY;
+        goto posted
+     :: else -> unlock()  /* it has timed out */
+     fi
+  :: true
+  fi;
   atomic { assert(kind == Semaphore); then = life; d = marks; value++; added++; missing = missing - counted }
 #ifdef LATE_TOUCH
   atomic { assert(kind == Semaphore && life == then); d = marks }
@@ -94,7 +109,9 @@ inline sem_release(counted) {
   :: atomic { d -> d = 0 }
      hand_over()
   :: else
-  fi
+  fi;
+posted:
+  skip
 }
 
 inline sem_acquire(me, timed, got) {
