@@ -19,6 +19,8 @@ VT_EXPORT ssize_t read(int fd, void* buffer, size_t size) {
   VT_PARKED(vt::io_read(fd, buffer, size));
   return VT_REAL(read)(fd, buffer, size);
 }
+// eventfd(3): libc's own call its read and write by themselves.
+VT_EXPORT int eventfd_read(int fd, eventfd_t* value) { return read(fd, value, sizeof *value) == sizeof *value ? 0 : -1; }
 VT_EXPORT ssize_t __read(int fd, void* buffer, size_t size) { return read(fd, buffer, size); }
 VT_EXPORT ssize_t __read_chk(int fd, void* buffer, size_t size, size_t room) {
   if (size > room) return VT_REAL(__read_chk)(fd, buffer, size, room);
@@ -58,6 +60,7 @@ VT_EXPORT ssize_t write(int fd, const void* buffer, size_t size) {
   VT_PARKED(vt::io_write(fd, buffer, size));
   return VT_REAL(write)(fd, buffer, size);
 }
+VT_EXPORT int eventfd_write(int fd, eventfd_t value) { return write(fd, &value, sizeof value) == sizeof value ? 0 : -1; }
 VT_EXPORT ssize_t __write(int fd, const void* buffer, size_t size) { return write(fd, buffer, size); }
 VT_EXPORT ssize_t writev(int fd, const iovec* vector, int count) {
   VT_PARKED(vt::io_writev(fd, vector, count));

@@ -94,8 +94,9 @@ void drop_pin(VThread* v) noexcept {
 // ---------------------------------------------------------------- a carrier to be pinned to
 
 /// Not carrier 0, which is main's: main could not run while somebody else has it. An idle one, a new one, or the one with the least to do.
-Carrier* carrier_to_settle_on(const Carrier* here) noexcept {
+Carrier* carrier_to_settle_on(const Carrier* here, bool* later) noexcept {
   Carrier* best = nullptr;
+  *later = here->is_strange;
   for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
     Carrier* c = carrier_at(i);
     if (c->is_main || !is_open(c)) continue;
@@ -103,19 +104,23 @@ Carrier* carrier_to_settle_on(const Carrier* here) noexcept {
     if (!best || c->queue.size() < best->queue.size()) best = c;
   }
   if (here->is_strange) monitor_request_carrier();
-  else if (carrier_start() == 0) return carrier_at(carrier_count() - 1);
+  else if (int r = carrier_start(); r == 0) return carrier_at(carrier_count() - 1);
+  else if (r == -EBUSY) *later = true;  // somebody has ld.so's lock
   return best;
 }
 
 /// To a carrier that it may be pinned to. In a section. @parks
 int settle(VThread* v) noexcept {
-  for (int tries = 0; tries < 100; ++tries) {
+  constexpr int kWaits = 10'000;  // who has ld.so's lock may wait for us
+  for (int tries = 0, waits = 0; tries < 100; ++tries) {
     Carrier* c = v->carrier;
     // Reserved for another: we are only here because we were on our way somewhere.
     if (!c->is_main && !c->is_blocking && c->reserved.load(std::memory_order_relaxed) == 0) return 0;
     if (v->pins) return -EBUSY;  // inside a handler that must not move
-    Carrier* to = carrier_to_settle_on(c);
-    if (!to && c->is_strange) {
+    bool later;
+    Carrier* to = carrier_to_settle_on(c, &later);
+    if (!to && later && ++waits < kWaits) {
+      --tries;
       yield_now();  // to wherever the monitor finds a place
       continue;
     }

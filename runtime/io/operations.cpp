@@ -142,7 +142,9 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
   if (r > 0 && (size_t)r < total(vector, count) && !(flags & RWF_NOWAIT) && may_be_file(fd))
     return read_rest(fd, vector, count, offset, flags, (size_t)r);
   if (r != kUndecided && r != -EAGAIN && r != -EOPNOTSUPP && r != -EINTR) return r;
-  if ((flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  // Of nothing: the ring waits nevertheless, on a pipe that knows no RWF_NOWAIT.
+  bool nothing = count <= 0 || !sys::readable(vector, (size_t)count * sizeof *vector) || total(vector, count) == 0;
+  if (nothing || (flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
   if (in_slot(vector, count)) return when_ready(fd, call);
   if (flags) {  // the ring's answers to them differ
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
