@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 #include <semaphore.h>
+#include <stdint.h>
 
 enum { kThreads = 300, kSizes = 64, kEach = 7 };
 
@@ -37,6 +38,29 @@ static long resident_kib(void) {
   return kib;
 }
 
+// Leaves some blocks of each size in the cache, not as many as it takes.
+static void* fills_in_part(void* arg) {
+  void* blocks[kSizes][5];
+  for (int i = 0; i < kSizes; ++i)
+    for (int k = 0; k < 5; ++k) CHECK((blocks[i][k] = malloc(16 * i + 24)) != NULL);
+  for (int i = 0; i < kSizes; ++i)
+    for (int k = 0; k < 5; ++k) free(blocks[i][k]);
+  return arg;
+}
+
+// A block that looks as if it were in the cache makes malloc walk the whole list, which must be as long as malloc thinks.
+static void* walks(void* arg) {
+  volatile uint64_t* volatile freed = malloc(88);
+  free((void*)freed);
+  uint64_t key = freed[1];
+  volatile uint64_t* blocks[8];
+  for (int k = 0; k < 8; ++k) blocks[k] = malloc(88);
+  for (int k = 0; k < 7; ++k) free((void*)blocks[k]);
+  blocks[7][1] = key;
+  free((void*)blocks[7]);
+  return arg;
+}
+
 int main(void) {
   static pthread_t threads[kThreads];
   CHECK_OK(sem_init(&g_arrived, 0, 0));
@@ -51,6 +75,10 @@ int main(void) {
     for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
     malloc_trim(0);
     CHECK(resident_kib() - before < alive / 4);
+  }
+  for (int i = 0; i < 20; ++i) {  // each pair in one another's memory
+    join_thread(start_thread(fills_in_part, NULL));
+    join_thread(start_thread(walks, NULL));
   }
   return 0;
 }
