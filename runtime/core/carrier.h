@@ -79,6 +79,7 @@ struct alignas(64) Carrier {
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
   std::atomic<uint32_t> wakers{0}; // threads that are about to end its wait
   std::atomic<uint32_t> gone{1};   // no OS thread runs it: not yet, or not any more
+  std::atomic<uint32_t> residents{0};  // on a slot: the threads that live there, but for main
   TimerHeap timers;
   Reactor reactor;
   std::atomic<VThread*> eject{nullptr};  // the monitor wants it off this OS thread; core/eject.cpp

@@ -115,7 +115,10 @@ void finish_switch(Carrier* c) noexcept {
       blocking_push(v);
       return;
     case Commit::kExit:
-      if (swaps) save_left(c, v);
+      if (swaps) {
+        save_left(c, v);
+        v->home->residents.fetch_sub(1, std::memory_order_relaxed);
+      }
       thread_ended(v, c);
       return;
   }
@@ -244,14 +247,16 @@ void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
 }
 
 namespace {
-/// It stays where it begins: in turn, but not where more wait than elsewhere.
+/// It stays where it begins: where the fewest live, in turn.
 Carrier* slot_for_new(Carrier* near) noexcept {
   static std::atomic<unsigned> turn{0};
-  unsigned n = carrier_count();
-  if (n < 2) return near;
-  Carrier* best = carrier_at(turn.fetch_add(1, std::memory_order_relaxed) % n);
-  for (unsigned i = 0; i < n; ++i)
-    if (Carrier* c = carrier_at(i); c->queue.size() < best->queue.size()) best = c;
+  unsigned n = carrier_count(), first = n > 1 ? turn.fetch_add(1, std::memory_order_relaxed) : 0;
+  Carrier* best = near;
+  for (unsigned i = 0; i < n && n > 1; ++i) {
+    Carrier* c = carrier_at((first + i) % n);
+    if (i == 0 || c->residents.load(std::memory_order_relaxed) < best->residents.load(std::memory_order_relaxed)) best = c;
+  }
+  best->residents.fetch_add(1, std::memory_order_relaxed);
   return best;
 }
 }  // namespace
