@@ -25,10 +25,6 @@
 #include "sys/clock.h"
 #include "sys/memory.h"
 
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8
-#endif
-
 namespace vt {
 
 using sys::kForever;

@@ -15,6 +15,10 @@
 #include "core/scheduler.h"
 #include "core/slot.h"
 
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
 namespace vt {
 
 /// The result of a try that may not block: it would have, or can't be asked.

@@ -9,10 +9,6 @@
 #include "io/submission.h"
 #include "sys/clock.h"
 
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 8
-#endif
-
 namespace vt {
 
 using sys::kForever;

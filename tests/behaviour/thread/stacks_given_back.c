@@ -1,6 +1,6 @@
 // The memory of stacks that were deep once goes back to the system when the threads have ended: within some seconds, also while others are
 // alive. (glibc keeps 40 MiB of stacks.) And new threads that use the same stacks find them as deep.
-#include "../check.h"
+#include "../memory.h"
 
 #include <semaphore.h>
 
@@ -20,16 +20,6 @@ static void* deep(void* arg) {
 static void* stays(void* arg) {
   CHECK_OK(sem_wait(&g_last));
   return arg;
-}
-
-static long resident_kib(void) {
-  char line[256];
-  long kib = 0;
-  FILE* f = fopen("/proc/self/smaps_rollup", "r");  // exact, also before Linux 6.2
-  CHECK(f != NULL);
-  while (!kib && fgets(line, sizeof line, f)) sscanf(line, "Rss: %ld", &kib);
-  fclose(f);
-  return kib;
 }
 
 int main(void) {

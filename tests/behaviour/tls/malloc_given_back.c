@@ -1,6 +1,6 @@
 // What malloc caches for a thread is free for others when the thread has ended: threads that freed blocks of many sizes leave little behind, and
 // new threads find a malloc that works.
-#include "../check.h"
+#include "../memory.h"
 
 #include <malloc.h>
 #include <semaphore.h>
@@ -26,16 +26,6 @@ static void* fills(void* arg) {
   CHECK_OK(sem_post(&g_arrived));
   CHECK_OK(sem_wait(&g_gate));
   return arg;
-}
-
-static long resident_kib(void) {
-  char line[256];
-  long kib = 0;
-  FILE* f = fopen("/proc/self/smaps_rollup", "r");  // exact, also before Linux 6.2
-  CHECK(f != NULL);
-  while (!kib && fgets(line, sizeof line, f)) sscanf(line, "Rss: %ld", &kib);
-  fclose(f);
-  return kib;
 }
 
 // Leaves some blocks of each size in the cache, not as many as it takes.
