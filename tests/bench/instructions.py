@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 RECORD = os.path.join(HERE, "instructions.json")
 TOLERANCE = 0.05
+MORE = 0.5  # system calls an operation: stepped through, a window may see the end of a batch's time, and one or two calls for it
 COUNT = 10
 OPERATIONS = {
     "mutex": "lock and unlock of a mutex that nobody else wants",
@@ -87,8 +88,8 @@ def judge(now: dict[str, float], then: dict[str, float] | None) -> tuple[bool, s
         return True, "not recorded yet"
     change = now["instructions"] / then["instructions"] - 1
     remark = f"{change * 100:+.1f} % instructions, {now['syscalls'] - then['syscalls']:+.1f} system calls"
-    good = change <= TOLERANCE and now["syscalls"] <= then["syscalls"] + 0.05
-    return good, remark + ("; better: record it" if change < -TOLERANCE or now["syscalls"] < then["syscalls"] - 0.05 else "")
+    good = change <= TOLERANCE and now["syscalls"] < then["syscalls"] + MORE
+    return good, remark + ("; better: record it" if change < -TOLERANCE or now["syscalls"] <= then["syscalls"] - MORE else "")
 
 
 def check_all(pattern: str, report) -> None:
