@@ -56,7 +56,7 @@ class SpinLock {
     }
   }
   static constexpr int kSpins = 100;  // some 4 us: longer than any critical section here
-  static constexpr long kFirst = 1'000, kYields = 32'000, kLongest = 1'000'000;  // ns; yields until the third
+  static constexpr long kFirst = 1'000, kYields = 32'000, kLongest = 1'000'000;  // ns; below kYields it yields instead
 
   std::atomic<uint32_t> word_{0};
 };

@@ -95,7 +95,7 @@ int carrier_adopt(Carrier** adopted) noexcept {
   LockGuard guard(start_lock);
   if (count.load(std::memory_order_relaxed)) return -EBUSY;
   Carrier* c = carrier_object(0);
-  if (!c) return -ENOMEM;
+  if (!c || !slot_reserve(c, true)) return -ENOMEM;
   carriers[0].store(c, std::memory_order_release);
   int r = c->reactor.open();
   if (r < 0) return r;
@@ -114,7 +114,7 @@ int carrier_start() noexcept {
   unsigned n = count.load(std::memory_order_relaxed);
   if (n >= (swaps ? carrier_target() : config.max_carriers)) return -EAGAIN;
   Carrier* c = carrier_object(n);
-  if (!c) return -ENOMEM;
+  if (!c || !slot_reserve(c, false)) return -ENOMEM;
   opened.store(0, std::memory_order_relaxed);
   int r = os_thread_start(c, carrier_main);
   if (r == 0) {
@@ -289,10 +289,15 @@ void carrier_want_help() noexcept {
 
 // ---------------------------------------------------------------- the kick
 
-void end_call(ucontext_t* uc) noexcept {
+bool at_call(const ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
   auto* next = (const unsigned char*)registers[REG_RIP];
-  if (next[0] != 0x0f || next[1] != 0x05 || registers[REG_RAX] < 0 || registers[REG_RAX] > 1000) return;
+  return next[0] == 0x0f && next[1] == 0x05 && registers[REG_RAX] >= 0 && registers[REG_RAX] <= 1000;
+}
+
+void end_call(ucontext_t* uc) noexcept {
+  if (!at_call(uc)) return;
+  auto& registers = uc->uc_mcontext.gregs;
   registers[REG_RAX] = -EINTR;
   registers[REG_RIP] += 2;
 }

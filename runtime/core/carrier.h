@@ -52,6 +52,7 @@ struct alignas(64) Carrier {
   VThread* running = nullptr;      // null while in its own loop; the monitor and the kick handler look
   char* mounted = nullptr;         // the thread area that FS has; on a slot, whose contents stand there (core/slot.h)
   char* own_area = nullptr;        // where its own, or main's, contents are kept; own_tp where nothing is exchanged
+  char* shadow = nullptr;          // memory for that
   volatile bool exchanges = false; // main's contents are being saved
   sys::Context* save = nullptr;    // where the context that was left goes
   VThread* left = nullptr;         // whom `commit` is about
@@ -159,6 +160,8 @@ enum class Kick : uint8_t {
 };
 inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;
+/// In a signal handler: it interrupted a system call, which the kernel has set back to its start, or whose instruction comes next.
+bool at_call(const ucontext_t* uc) noexcept;
 /// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
 void end_call(ucontext_t* uc) noexcept;
 int kick_signal_number() noexcept;

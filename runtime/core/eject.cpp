@@ -93,16 +93,15 @@ bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays();
 // On a slot the program's code goes on only there, so its system call alone is made elsewhere, by the handler, and the handler returns
 // behind it.
 
-/// It is set back to its system call, and nothing that is somebody else's meanwhile is to be read or written there.
-bool about_to_call(const ucontext_t* uc) noexcept {
-  auto& registers = uc->uc_mcontext.gregs;
-  auto* next = (const unsigned char*)registers[REG_RIP];
-  if (next[0] != 0x0f || next[1] != 0x05 || registers[REG_RAX] < 0 || registers[REG_RAX] > 1000) return false;
+/// It stands before its system call, by which nothing that is somebody else's meanwhile is to be read or written.
+bool may_be_called_for(const ucontext_t* uc) noexcept {
+  if (!at_call(uc)) return false;
   for (int r : {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9})
-    if (in_slot((const void*)registers[r])) return false;
+    if (in_slot((const void*)uc->uc_mcontext.gregs[r])) return false;
   return true;
 }
 
+/// On the blocking thread, and back.
 void call_for(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
   registers[REG_RAX] = sys::raw(registers[REG_RAX], registers[REG_RDI], registers[REG_RSI], registers[REG_RDX], registers[REG_R10],
@@ -128,16 +127,16 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
     c->eject.store(nullptr, std::memory_order_release);
     return;
   }
-  bool call = false;
+  bool calls = swaps && !to, leaves;
   {
     RuntimeSection section;
     eject_restart_call(c, context);
     c->eject.store(nullptr, std::memory_order_release);
-    call = swaps && !to;
-    if (!call || about_to_call(uc)) eject(v, to);
-    else blocking_unclaim(), call = false;
+    leaves = !calls || may_be_called_for(uc);
+    if (leaves) eject(v, to);
+    else blocking_unclaim();
   }
-  if (call) call_for(uc);
+  if (calls && leaves) call_for(uc);
   return_here(uc);
 }
 
@@ -278,16 +277,8 @@ bool eject_in_place(Carrier* c, VThread* v) noexcept {
   return send(c, v);
 }
 
-bool eject_time_slice(Carrier* c, VThread* v) noexcept {
-  if (!may_be_ejected(c, v)) return false;
-  c->eject_call = {};
-  c->eject_call.number = -1;
-  c->eject_to = c;
-  return send(c, v);
-}
-
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept {
-  if (!to || to == c || !may_be_ejected(c, v)) return false;
+  if (!may_be_ejected(c, v)) return false;
   c->eject_call = {};
   c->eject_call.number = -1;
   c->eject_to = to;

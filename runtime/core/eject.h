@@ -27,8 +27,7 @@ void eject_for_signals(Carrier* c) noexcept;
 void eject_for_signals_later(Carrier* c) noexcept;
 /// As eject_blocked, but `v` only goes to the end of c's queue, and waits again when its turn comes: where no OS thread can be had. @thread monitor
 bool eject_in_place(Carrier* c, VThread* v) noexcept;
-/// `v` computes on a slot: the others there have their turn. @thread monitor
-bool eject_time_slice(Carrier* c, VThread* v) noexcept;
+/// `to` may be c itself, a slot: the others there have their turn.
 bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept;
 
 }  // namespace vt

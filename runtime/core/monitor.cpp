@@ -133,7 +133,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.
   if (swaps) {
-    if (state != 'S') eject_time_slice(c, v);
+    if (state != 'S') eject_computing(c, v, c);
     else if (eject_in_place(c, v)) quick_looks = kQuickLooks;
     return;
   }

@@ -137,11 +137,11 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   }
   if (!c) return;
   if (!is_main) affinity_new_carrier();
-  c->own_tp = c->mounted = sys::thread_pointer();
+  c->own_tp = sys::thread_pointer();
   c->robust_list = nullptr;
   __atomic_store_n(&c->os_tid, (pid_t)sys::raw(SYS_gettid), __ATOMIC_RELAXED);  // registry.cpp looks
   note_area(c->os_tid, c->own_tp);
-  VT_CHECK(slot_begin(c));
+  slot_begin(c);
   c->random = config.chaos * 0x9e3779b97f4a7c15 + c->index;
 #if defined(__SANITIZE_THREAD__)
   c->loop_fiber.tsan = __tsan_get_current_fiber();

@@ -37,10 +37,9 @@ void mount_area(char* tp) noexcept {
 namespace {
 
 void mount(Carrier* c, VThread* v) noexcept {
-  if (c->mounted == v->area && !c->is_blocking) return;
+  if (c->mounted == v->area && !(swaps && c->is_blocking)) return;  // there the DTV may still refer to the slot
   uint64_t start = __builtin_expect(costs.mounts_to_time.load(std::memory_order_relaxed), 0) ? sys::now() : 0;
   if (swaps) slot_mount(c, v);
-  else if (c->mounted == v->area) return;
   else if (backend == TlsBackend::kShared) vt_self = v;  // unit tests under a sanitizer: everybody on the carrier's own area
   else mount_area(v->area);
   c->mounted = v->area;
@@ -211,10 +210,9 @@ void park(ParkReason reason) noexcept {
 }
 
 void unpark(VThread* v, Carrier* here) noexcept {
-  State s = v->state.load(std::memory_order_acquire);
+  State s = v->state.load(std::memory_order_acquire);  // pairs with [park], as does a failed exchange below
   for (;;) {
     if (s == State::kParked) {
-      // acquire: pairs with [park]; from here v is ours to enqueue
       v->state.store(State::kRunnable, std::memory_order_relaxed);  // there is one waker, and nobody else changes a parked thread's state
       Carrier* to = here && !here->is_blocking ? here : v->home;
       if (v->is_main || v->bound) to = v->home;

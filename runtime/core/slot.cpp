@@ -128,16 +128,18 @@ void slot_mount(Carrier* c, VThread* v) noexcept {
   load(c, v->area);
 }
 
-bool slot_begin(Carrier* c) noexcept {
-  if (!swaps || c->is_blocking) {
-    c->own_area = c->own_tp;
-    return true;
-  }
-  static char* of_main = nullptr;  // for good, as main's signal stack
-  c->own_area = thread_area_shadow(c->is_main ? of_main : c->own_area, c->own_tp);
-  if (c->is_main) of_main = c->own_area;
-  c->mounted = c->own_area;
-  return c->own_area != nullptr;
+bool slot_reserve(Carrier* c, bool of_main) noexcept {
+  static char* main_shadow = nullptr;  // for good, as main's signal stack
+  char*& shadow = of_main ? main_shadow : c->shadow;
+  if (swaps && !shadow) shadow = thread_area_shadow_memory();
+  c->shadow = shadow;
+  return !swaps || shadow;
+}
+
+void slot_begin(Carrier* c) noexcept {
+  bool exchanges = swaps && !c->is_blocking;
+  if (exchanges) thread_area_shadow(c->shadow, c->own_tp);
+  c->mounted = c->own_area = exchanges ? c->shadow : c->own_tp;
 }
 
 void slot_end(Carrier* c) noexcept {

@@ -29,8 +29,10 @@ void slots_look_at_libraries() noexcept;
 void slot_mount(Carrier* c, VThread* v) noexcept;
 /// Those that stand at `c` go to where they are kept: their thread may run elsewhere now, or has ended. @thread scheduler of c, or the thread in a section
 void slot_save(Carrier* c) noexcept;
-/// At a carrier's start: what stands there is its own, or main's. False: no memory. @thread the carrier
-bool slot_begin(Carrier* c) noexcept;
+/// What `c` will need, where contents are exchanged. False: no memory. @thread any, in user context
+bool slot_reserve(Carrier* c, bool of_main) noexcept;
+/// At a carrier's start: what stands there is its own, or main's. @thread the carrier
+void slot_begin(Carrier* c) noexcept;
 /// At its end: its own comes back.
 void slot_end(Carrier* c) noexcept;
 

@@ -56,18 +56,16 @@ void thread_area_load(char* base, const char* area) noexcept {
   exchange_fields(base, area);
 }
 
-char* thread_area_shadow(char* memory, char* base) noexcept {
+char* thread_area_shadow_memory() noexcept {
+  size_t a = thread_area_alignment(), offset = (whole_extent() + a - 1) & ~(a - 1);
+  auto* low = (char*)aligned_alloc(a, (offset + g.pthread_size + a - 1) & ~(a - 1));
+  return low ? low + offset : nullptr;
+}
+void thread_area_shadow(char* shadow, char* base) noexcept {
   size_t full = whole_extent();
-  if (!memory) {
-    size_t a = thread_area_alignment(), offset = (full + a - 1) & ~(a - 1);
-    auto* low = (char*)aligned_alloc(a, (offset + g.pthread_size + a - 1) & ~(a - 1));
-    if (!low) return nullptr;
-    memory = low + offset;
-  }
-  memcpy(memory - full, base - full, full + g.pthread_size);
-  at<void*>(memory, kTcb) = memory;
-  if (g.rseq_cpu_id) at<int>(memory, g.rseq_cpu_id) = RSEQ_CPU_ID_REGISTRATION_FAILED;
-  return memory;
+  memcpy(shadow - full, base - full, full + g.pthread_size);
+  at<void*>(shadow, kTcb) = shadow;
+  if (g.rseq_cpu_id) at<int>(shadow, g.rseq_cpu_id) = RSEQ_CPU_ID_REGISTRATION_FAILED;
 }
 
 void thread_area_rebase(char* area, char* from, char* to) noexcept {

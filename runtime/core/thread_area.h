@@ -52,8 +52,10 @@ void thread_area_set_cancelled(char* tp) noexcept;
 
 /// Bytes of static TLS below the thread pointer that modules have, now; all that there can be while a library is being loaded.
 extern std::atomic<size_t> static_tls_extent;
-/// An area for the contents of the one at `base`, as complete as that: a thread may run on it. Made anew if `memory` is one already. Null: no memory.
-char* thread_area_shadow(char* memory, char* base) noexcept;
+/// Memory for a shadow: an area that keeps another one's contents, as complete as that, so that a thread may run on it. Null: there's none.
+char* thread_area_shadow_memory() noexcept;
+/// The one at `base`, as it is now. @thread the one whose area `base` is
+void thread_area_shadow(char* shadow, char* base) noexcept;
 /// What is a thread's own in the area at `base` is kept in `area`, and brought back. @thread any, no thread area in use @signal safe
 void thread_area_save(const char* base, char* area) noexcept;
 void thread_area_load(char* base, const char* area) noexcept;

@@ -71,7 +71,6 @@ int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexc
 
 namespace {
 
-
 /// A try that may not block, or kUndecided.
 template <class Call>
 ssize_t attempt(int fd, Call&& call) noexcept {

@@ -180,7 +180,7 @@ int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeou
   if (!valid(timeout)) return -EINVAL;
   uint64_t deadline = deadline_of(timeout);
   pollfd one{epfd, POLLIN, 0};
-  bool by_ring = uring_features.epoll_wait && max > 0 && !(swaps && in_slot(events));  // core/slot.h: such memory isn't its own meanwhile
+  bool by_ring = uring_features.epoll_wait && max > 0 && !in_slot(events);  // core/slot.h: such memory isn't its own meanwhile
   bool ask = !by_ring || (timeout && sys::to_ns(*timeout) == 0) || worth_a_try(epfd);
   main_call_begins(current());
   for (int waited = 0;; ask = true) {

@@ -48,21 +48,15 @@ inline enqueue(v) {
   }
 }
 
-/* unpark(): a load, then a CAS that may fail and load again. */
+/* unpark(): a load; of a parked thread a store, since there is one waker; else a CAS that may fail and load again. */
 inline unpark(v) {
   s = state[v];
   do
   :: s == kParked ->
-     atomic {
-       if
-       :: state[v] == kParked -> state[v] = kRunnable; s = NoCommit
-       :: else -> s = state[v]
-       fi
-     }
-     if
-     :: s == NoCommit -> owed[v]--; enqueue(v); break
-     :: else
-     fi
+     atomic { assert(state[v] == kParked); state[v] = kRunnable }
+     owed[v]--;
+     enqueue(v);
+     break
   :: else ->
      assert(s == kRunning);  /* VT_CHECK: else it's woken twice */
 #ifdef QUEUED_WHILE_RUNNING
