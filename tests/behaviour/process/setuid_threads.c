@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
@@ -45,7 +46,17 @@ static void* other(void* arg) {
   return arg;
 }
 
+// A thread that has been joined is an OS thread for a moment still, with the ids that it had: libc leaves out who ends.
+static void wait_until_gone(pid_t tid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d", tid);
+  while (access(path, F_OK) == 0) sched_yield();
+}
+
+static pid_t g_changed_by;
+
 static void* changes(void* arg) {
+  g_changed_by = gettid();
   for (int i = 0; i < 20; ++i) {
     CHECK_OK(setegid(1000));
     CHECK_OK(seteuid(1000));
@@ -67,6 +78,7 @@ int main(void) {
   for (long i = 0; i < 4; ++i) threads[i] = start_thread(other, (void*)i);
   for (int i = 0; i < 4; ++i) CHECK_OK(sem_wait(&g_ready));
   join_thread(start_thread(changes, NULL));
+  wait_until_gone(g_changed_by);
   changes(NULL);
   CHECK_OK(setgroups(0, NULL));
   CHECK_OK(setgid(65534));
