@@ -275,14 +275,19 @@ void carrier_wake(Carrier* c) noexcept {
 }
 
 void carrier_want_help() noexcept {
-  unsigned n = carrier_count(), open = 0;
+  unsigned n = carrier_count(), open = 0, able = 0;
+  Carrier* helper = nullptr;
   for (unsigned i = 0; i < n; ++i) {
     Carrier* c = carrier_at(i);
     if (!is_open(c)) continue;
     ++open;
-    if (!c->idle.load(std::memory_order_relaxed)) continue;
-    c->asked.store(1, std::memory_order_seq_cst);  // before the wake: read by pick() after it
-    return carrier_wake(c);
+    if (c->idle.load(std::memory_order_relaxed)) helper = helper ? helper : c;
+    else able += !c->stuck.load(std::memory_order_relaxed);
+  }
+  if (able >= carrier_target()) return;  // as many run as there are to be: a further one would take CPUs from them
+  if (helper) {
+    helper->asked.store(1, std::memory_order_seq_cst);  // before the wake: read by pick() after it
+    return carrier_wake(helper);
   }
   if (open < carrier_target()) monitor_request_carrier();
 }

@@ -320,24 +320,26 @@ VThread* pick_staying(Carrier* c) noexcept {
   return v;
 }
 
+/// Who stands in for one that was stuck gives back what it has, once there are enough others that aren't: more OS threads than CPUs only
+/// take them from each other, and each makes its own batches. Its threads follow one by one, as what they wait for comes.
+void give_back(Carrier* c) noexcept {
+  if (swaps) return;
+  unsigned able = 0;
+  Carrier* least = nullptr;
+  for (unsigned i = 0; i < c->index; ++i) {
+    Carrier* other = carrier_at(i);
+    if (other->stuck.load(std::memory_order_relaxed) || !is_open(other)) continue;
+    ++able;
+    if (!least || other->queue.size() < least->queue.size()) least = other;
+  }
+  if (least && able >= carrier_target() && c->queue.move_all_to(least->queue)) carrier_wake(least);
+}
+
 /// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
 /// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
 void balance(Carrier* c) noexcept {
   unsigned n = carrier_count();
   if (n < 2 || swaps) return;
-  // Who stands in for one that was stuck gives back what it has, once there are enough others that aren't.
-  unsigned able = 0;
-  Carrier* least = nullptr;
-  for (unsigned i = 0; i < c->index && c->index >= carrier_target(); ++i) {
-    Carrier* other = carrier_at(i);
-    if (other->stuck.load(std::memory_order_relaxed)) continue;
-    ++able;
-    if (!least || other->queue.size() < least->queue.size()) least = other;
-  }
-  if (least && able >= carrier_target()) {
-    if (c->queue.move_all_to(least->queue)) carrier_wake(least);
-    return;
-  }
   if (!steal_credit.quick()) return;
   constexpr uint32_t kSlack = 8;
   Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
@@ -356,14 +358,17 @@ VThread* pick(Carrier* c) noexcept {
   }
   if (__builtin_expect(!is_open(c), 0)) return pick_staying(c);
   if (__builtin_expect(common_queue.size(), 0)) common_queue.steal_into(c->queue);
+  bool surplus = c->index >= carrier_target();
+  if (__builtin_expect(surplus, 0)) give_back(c);
   if (VThread* v = c->queue.pop()) return v;
   c->reactor.reap(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+  if (__builtin_expect(surplus, 0)) give_back(c);
   if (VThread* v = c->queue.pop()) return v;
 
   bool asked = c->asked.load(std::memory_order_relaxed) && c->asked.exchange(0, std::memory_order_acquire);
   bool quick = steal_credit.quick();
-  bool may_steal = !swaps && (asked || config.chaos || (quick && c->index < carrier_target()));
+  bool may_steal = !swaps && (asked || config.chaos || (quick && !surplus));
   unsigned n = carrier_count();
   for (unsigned i = 1; may_steal && i < n; ++i) {
     Carrier* victim = carrier_at((c->index + i) % n);
