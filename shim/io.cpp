@@ -3,13 +3,13 @@
 
 #include "shim/real.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
-// A cancellation point that has nothing pending costs a load: glibc's own test, on our thread area.
 #define VT_PARKED(...)                               \
   do {                                               \
     if (vt::can_park()) {                            \
-      pthread_testcancel();                          \
+      cancellation_point();                          \
       long r = __VA_ARGS__;                          \
       if (r != vt::kGoNative) return errno_result(r); \
     }                                                \

@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <type_traits>
 
 #include "api.h"
@@ -95,6 +96,13 @@ inline F real(Symbol symbol) noexcept {
   return reinterpret_cast<F>(p);
 }
 
+/// Somebody has called pthread_cancel. Until then no cancellation point has to look into its thread area.
+inline std::atomic<bool> anyone_cancelled{false};
+/// What a call that is one begins with.
+inline void cancellation_point() {
+  if (__builtin_expect(anyone_cancelled.load(std::memory_order_relaxed), 0)) pthread_testcancel();
+}
+
 /// A result of the runtime (>= 0 or -errno) as functions tell it that set errno.
 inline long errno_result(long r) {
   if (r >= 0) return r;
@@ -108,7 +116,7 @@ inline long errno_result(long r) {
 template <Symbol S, class R, class... P>
 R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   if (!can_park()) return call(arguments...);
-  if constexpr (kIsCancelPoint[S]) pthread_testcancel();
+  if constexpr (kIsCancelPoint[S]) cancellation_point();
   R result{};
   bool called = false;
   blocking([&] {

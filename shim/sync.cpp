@@ -3,6 +3,7 @@
 #include "shim/real.h"
 #include "sync/fast.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
 namespace {
@@ -126,18 +127,18 @@ int wait_foreign(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const t
 }  // namespace
 
 VT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* m) {
-  pthread_testcancel();
+  cancellation_point();
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, CLOCK_MONOTONIC, nullptr));
   return wait_foreign(c, m, CLOCK_MONOTONIC, nullptr, [&] { return VT_REAL(pthread_cond_wait)(c, m); });
 }
 VT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* m, const timespec* deadline) {
-  pthread_testcancel();
+  cancellation_point();
   if (!good_nanoseconds(*deadline)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, vt::cond_clock(c), deadline));
   return wait_foreign(c, m, vt::cond_clock(c), deadline, [&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
 }
 VT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
-  pthread_testcancel();
+  cancellation_point();
   if (!good_nanoseconds(*deadline) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, clock, deadline));
   return wait_foreign(c, m, clock, deadline, [&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
@@ -155,7 +156,7 @@ VT_EXPORT int pthread_cond_destroy(pthread_cond_t* c) {
 // ---------------------------------------------------------------- semaphores
 
 VT_EXPORT int sem_wait(sem_t* s) {
-  pthread_testcancel();
+  cancellation_point();
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, CLOCK_MONOTONIC, nullptr));
   if (!vt::can_park()) return VT_REAL(sem_wait)(s);
   if (VT_REAL(sem_trywait)(s) == 0) return 0;
@@ -166,13 +167,13 @@ VT_EXPORT int sem_trywait(sem_t* s) {
   return VT_REAL(sem_trywait)(s);
 }
 VT_EXPORT int sem_clockwait(sem_t* s, clockid_t clock, const timespec* deadline) {
-  pthread_testcancel();
+  cancellation_point();
   if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) || !good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, clock, deadline));
   return announced([&] { return VT_REAL(sem_clockwait)(s, clock, deadline); });
 }
 VT_EXPORT int sem_timedwait(sem_t* s, const timespec* deadline) {
-  pthread_testcancel();
+  cancellation_point();
   if (!good_nanoseconds(*deadline)) return (int)errno_result(-EINVAL);
   if (vt::active() && !vt::sem_is_foreign(s)) return (int)errno_result(vt::sem_acquire(s, CLOCK_REALTIME, deadline));
   return announced([&] { return VT_REAL(sem_timedwait)(s, deadline); });

@@ -68,6 +68,7 @@ VT_EXPORT void pthread_exit(void* value) {
 }
 
 VT_EXPORT int pthread_cancel(pthread_t thread) {
+  vt::shim::anyone_cancelled.store(true, std::memory_order_relaxed);  // whom it wakes sees it: the wake-up comes after
   if (!vt::is_joined_here(thread)) return VT_REAL(pthread_cancel)(thread);
   int r = -vt::thread_cancel(thread);
   if (thread == pthread_self() && vt::thread_is_async()) pthread_testcancel();

@@ -110,9 +110,22 @@ class RunQueue {
     VThread* v = head_;
     if (!v) return nullptr;
     head_ = v->next_run;
-    if (!head_) tail_ = nullptr;
+    if (head_) fetch_ahead(head_);
+    else tail_ = nullptr;
     size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     return v;
+  }
+  /// Among a thousand threads all of one's lines, and its pages' addresses, have left the caches by its next turn. So the second next's
+  /// come while this one runs; what those lead to, a turn later. (Inlined: as a call GCC takes it for one without effect.)
+  [[gnu::always_inline]] static void fetch_ahead(const VThread* next) noexcept {
+    __builtin_prefetch(next->context);
+    __builtin_prefetch((char*)next->context + 64);
+    __builtin_prefetch(next->tp);
+    auto* second = (const char*)next->next_run;
+    if (!second) return;
+    __builtin_prefetch(second);
+    __builtin_prefetch(second + 2 * 64);
+    __builtin_prefetch(second + 3 * 64);
   }
   VThread* take_slot() noexcept {
     VThread* v = slot_;

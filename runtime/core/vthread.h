@@ -48,10 +48,38 @@ enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 constexpr int kNobodySaid = 100;  // a nice value that there isn't
 
 struct VThread : Self {
-  // ---- the unit's, for good
-  char* tp = nullptr;          // thread pointer = pthread_t
+  char* tp = nullptr;          // thread pointer = pthread_t; for good
+
+  // ---- what each switch and each wait look at: three cache lines with Self's first, since a thread among a thousand comes with none of them
   char* area = nullptr;        // tp, or main's shadow: core/slot.h
   char* tls_at = nullptr;      // likewise
+  sys::Context context = nullptr;
+  VThread* next_run = nullptr;
+  Carrier* carrier = nullptr;  // where it runs, or ran last; set by whoever mounts it; others look with __atomic_load_n
+  Carrier* home = nullptr;     // the last carrier with a ring
+  std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
+  std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for cancel_thread()'s look
+  std::atomic<uint64_t> signals_pending{0};
+  std::atomic<uint64_t> signal_mask{0};      // its own to write; core/thread_signals.h
+  std::atomic<State> state{State::kFree};
+  uint32_t pins = 0;           // > 0: stays on `carrier`
+  uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
+  uint32_t loads_seen = 0;     // static_tls_touch()
+  uint8_t in_vfork = 0;
+  bool boxed = false;          // a seccomp filter lies on its OS thread, which therefore does no work for the runtime any more
+  bool shares_area = false;    // with a child, which has its memory and thread pointer and runs beside it
+  bool is_main = false;        // bound to carrier 0: core/main_thread.h
+  bool bound = false;          // to `home`: core/slot.h
+  bool in_masked_call = false;
+  bool blocks_pipe = false;    // SIGPIPE, which the kernel sends to the OS thread: its mask follows
+  std::atomic<bool> affinity_set{false};     // core/affinity.cpp
+  std::atomic<bool> cancel_requested{false}; // core/cancel.h
+  std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
+  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
+  WaitNote note;
+
+  // ---- the unit's, for good
   char* stack_low = nullptr;   // the unit's own stack, above the guard
   char* stack_top = nullptr;
   uint32_t slot = 0;
@@ -60,27 +88,11 @@ struct VThread : Self {
   bool keep_libc = true;       // libc's block survives recycling
 
   // ---- scheduling
-  std::atomic<State> state{State::kFree};
-  sys::Context context = nullptr;
-  VThread* next_run = nullptr;
-  Carrier* carrier = nullptr;  // where it runs, or ran last; set by whoever mounts it; others look with __atomic_load_n
-  Carrier* home = nullptr;     // the last carrier with a ring
-  std::atomic<uint64_t> since{0};  // when it came into its state, on the monitor's clock
-  WaitNote note;
-  uint8_t in_vfork = 0;
-  uint32_t loads_seen = 0;     // static_tls_touch()
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
-  bool boxed = false;          // a seccomp filter lies on its OS thread, which therefore does no work for the runtime any more
-  bool shares_area = false;  // with a child, which has its memory and thread pointer and runs beside it
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
-  uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
-  uint32_t pins = 0;           // > 0: stays on `carrier`
-  uint32_t exclusive = 0;      // of them, those that keep others off it while it's off it: core/pin.h
   bool reserves = false;       // counted in carrier->reserved
   bool spoils = false;         // its OS thread shall end with it
   bool starts_pinned = false;  // VTSHIM_PIN_LIBS
-  bool is_main = false;        // bound to carrier 0: core/main_thread.h
-  bool bound = false;          // to `home`: core/slot.h
   uint64_t random = 0;         // chaos
 
   // ---- the thread's own
@@ -92,12 +104,8 @@ struct VThread : Self {
   size_t guard_size = 0;
   char* used_stack = nullptr;  // as pthread_getattr_np tells
   size_t used_stack_size = 0;
-  std::atomic<uint64_t> signal_mask{0};      // its own to write; core/thread_signals.h
-  std::atomic<uint64_t> signals_pending{0};
   uint32_t handlers_run = 0;    // counts
   uint32_t handlers_before = 0; // a call with a mask of its own (ppoll, sigsuspend) began: what has run since ends it
-  bool in_masked_call = false;
-  bool blocks_pipe = false;  // SIGPIPE, which the kernel sends to the OS thread: its mask follows
   std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
@@ -105,7 +113,6 @@ struct VThread : Self {
   int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
   int nice = kNobodySaid;        // likewise; core/os_numbers.cpp
   unsigned long slack = 0, default_slack = 0;  // of timers, ns, likewise; 0: nobody said
-  std::atomic<bool> affinity_set{false};  // core/affinity.cpp
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
@@ -117,13 +124,9 @@ struct VThread : Self {
   void get_name(char (&out)[16]) const noexcept;
   void set_name(const char (&text)[16]) noexcept;
 
-  // ---- cancellation (core/cancel.h)
-  std::atomic<bool> cancel_requested{false};
-  std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
-  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  // ---- cancellation, waits
   std::atomic<const void*> wait_key{nullptr};// the key of its last wait in the wait table
   std::atomic<struct WaitNode*> wait_node{nullptr};  // its node, while that is in a bucket; under the bucket's lock
-  std::atomic<IoWait*> io_wait{nullptr};     // its wait in `home`'s ring; that OS thread's only, but for this look
   VThread* next_request = nullptr;           // in a carrier's list, under its mail_lock
   std::atomic<bool> request_queued{false};   // in one; who takes it out clears this, then looks: a request that came before is seen
 
