@@ -19,6 +19,7 @@ constexpr Choice kTls[] = {{"auto", (int)TlsBackend::kAuto}, {"arch_prctl", (int
                            {"fsgsbase", (int)TlsBackend::kFsGsBase}, {"swap", (int)TlsBackend::kSwap}, {nullptr, 0}};
 constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel::kWarn}, {"info", (int)LogLevel::kInfo},
                            {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
+constexpr Choice kFsGsBase[] = {{"auto", 1}, {"no", 0}, {nullptr, 0}};
 constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
 constexpr Choice kMain[] = {{"virtual", 1}, {"native", 0}, {nullptr, 0}};
 constexpr Choice kPin[] = {{"auto", (int)PinPolicy::kAuto}, {"callback", (int)PinPolicy::kCallback},
@@ -57,6 +58,8 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.max_carriers = (unsigned)n; }},
     {"VTSHIM_TLS", "auto", "auto|arch_prctl|fsgsbase|swap", "how a thread area is mounted", 0, 0, kTls,
      [](uint64_t n, const char*) { config.tls = (TlsBackend)n; }},
+    {"VTSHIM_FSGSBASE", "auto", "auto|no", "no: as on a host that lacks it, for tests and comparisons", 0, 0, kFsGsBase,
+     [](uint64_t n, const char*) { config.fsgsbase = n != 0; }},
     {"VTSHIM_STACK", "RLIMIT_STACK", "16K..1G", "stack of threads whose attributes don't say", 16 << 10, 1 << 30, nullptr,
      [](uint64_t n, const char*) { config.stack = (size_t)n; }},
     {"VTSHIM_LOG", "warn", "off|warn|info|debug", "what to tell on stderr; info prints counters at exit", 0, 0, kLog,

@@ -14,6 +14,7 @@ struct Config {
   unsigned carriers = 0;  // 0: as many as CPUs in the affinity mask
   unsigned max_carriers = 256;
   TlsBackend tls = TlsBackend::kAuto;
+  bool fsgsbase = true;  // to be used where the host has it
   size_t stack = 0;  // bytes; 0: RLIMIT_STACK's default, as glibc
   bool threads = true;
   StealPolicy steal = StealPolicy::kAuto;

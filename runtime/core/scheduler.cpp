@@ -161,7 +161,8 @@ void leave(VThread* v, Commit commit) noexcept {
 
 void choose_mount() noexcept {
   backend = config.tls;
-  if (backend == TlsBackend::kFsGsBase && !sys::has_fsgsbase()) {
+  bool fsgsbase = config.fsgsbase && sys::has_fsgsbase();
+  if (backend == TlsBackend::kFsGsBase && !fsgsbase) {
     complain("VTSHIM_TLS=fsgsbase: this host lacks FSGSBASE; arch_prctl is used");
     backend = TlsBackend::kArchPrctl;
   }
@@ -173,8 +174,8 @@ void choose_mount() noexcept {
       config.pin = PinPolicy::kAuto;
     }
   }
-  writes_fs = sys::has_fsgsbase() && backend != TlsBackend::kArchPrctl;
-  if (backend == TlsBackend::kAuto) backend = sys::has_fsgsbase() ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
+  writes_fs = fsgsbase && backend != TlsBackend::kArchPrctl;
+  if (backend == TlsBackend::kAuto) backend = fsgsbase ? TlsBackend::kFsGsBase : TlsBackend::kArchPrctl;
 }
 
 TlsBackend chosen_mount() noexcept { return backend; }

@@ -56,6 +56,8 @@ def parse() -> argparse.Namespace:
     p.add_argument("--seconds", type=float, default=1.0, help="how long a program measures (default 1)")
     p.add_argument("--only", action="append", metavar="NAME", help="these only: a name or its beginning; repeatable")
     p.add_argument("--list", action="store_true", help="names what there is, and ends")
+    p.add_argument("--calls", metavar="all=NS,arch_prctl=NS", help="everything as on a host where an empty system call costs so much, and which lacks "
+                   "FSGSBASE; DESIGN's machine: all=1000,arch_prctl=3400 (dear_calls.c)")
     p.add_argument("--check", action="store_true", help="exit 1 if a target isn't met")
     p.add_argument("--json", metavar="FILE", help="every figure of every run")
     p.add_argument("--plot", action="store_true", help=f"a chart and a table: {os.path.relpath(RESULTS, TOP)}.svg and .md; the figures are kept in DIR/bench-results.json")
@@ -122,10 +124,10 @@ def cpu_model() -> str:
 
 def run_all(args: argparse.Namespace) -> dict:
     """Measures what was chosen, prints it, and returns all of it."""
-    fsgsbase = platform.machine() == "x86_64" and bool(hwcap2() & 2)
+    fsgsbase = platform.machine() == "x86_64" and bool(hwcap2() & 2) and not args.calls
     load = os.getloadavg()[0]
     print(f"{args.rounds} alternating rounds, {args.seconds:g} s each; {len(CPUS)} CPUs with{'' if fsgsbase else 'out'} FSGSBASE, "
-          f"Linux {platform.release()}, load {load:.1f}" + (f"; {' '.join(args.env)}" if args.env else ""))
+          f"Linux {platform.release()}, load {load:.1f}" + (f"; {' '.join(args.env)}" if args.env else "") + (f"; calls made as dear as {args.calls} ns" if args.calls else ""))
     if load > 0.5 * len(CPUS):
         print("  the machine is busy with something else: trust the ratios only so far")
     if len(CPUS) < 2:
@@ -134,7 +136,7 @@ def run_all(args: argparse.Namespace) -> dict:
     wanted = [p for p in args.peers if any(p in b.peers for b in benchmarks)]
     argvs = peers.available(wanted, os.path.join(args.build, "bench-peers"), args.python)
     context = Context(os.path.join(args.build, "tests", "bench"), args.python, args.seconds, argvs)
-    variants = [variant(v, args.lib, dict(s.split("=", 1) for s in args.env)) for v in args.variant or default_variants(args.plot, fsgsbase)]
+    variants = [variant(v, args.lib, dict(s.split("=", 1) for s in args.env) | ({"VTSHIM_FSGSBASE": "no"} if args.calls else {})) for v in args.variant or default_variants(args.plot, fsgsbase)]
     contenders = [Contender("native"), *variants, *(Contender(name, {}, "peer") for name in argvs)]
     probes = {v.name: virtual_threads(context, v) for v in variants}
     for name in (name for name, line in probes.items() if not line):
@@ -142,7 +144,7 @@ def run_all(args: argparse.Namespace) -> dict:
     print(report.row(*report.HEADINGS), flush=True)
 
     about = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kernel": platform.release(), "cpu": cpu_model(), "cpus": len(CPUS), "fsgsbase": fsgsbase,
-             "load": load, "rounds": args.rounds, "seconds": args.seconds, "contenders": [vars(c) for c in contenders], "shim": probes}
+             "load": load, "calls": args.calls, "rounds": args.rounds, "seconds": args.seconds, "contenders": [vars(c) for c in contenders], "shim": probes}
     found = {"about": about, "results": [], "failures": {}}
     for benchmark in benchmarks:
         try:
@@ -181,8 +183,18 @@ def read(files: list[str]) -> dict:
     return found
 
 
+def with_dear_calls(args: argparse.Namespace) -> None:
+    """Starts again under dear_calls, where it stands in the environment that it has done so."""
+    if os.environ.pop("BENCH_CALLS", None) != args.calls:
+        os.environ["BENCH_CALLS"] = args.calls
+        program = os.path.join(args.build, "tests", "bench", "dear_calls")
+        os.execv(program, [program, *args.calls.split(","), "--", sys.executable, *sys.argv])
+
+
 def main() -> int:
     args = parse()
+    if args.calls:
+        with_dear_calls(args)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that started servers are ended
     if args.list:
         show_list()
