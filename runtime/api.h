@@ -167,6 +167,8 @@ int thread_cpu_clock(pthread_t thread, clockid_t* clock) noexcept;
 /// -EINVAL; kNotVirtual: another clock, or a platform thread's. `time` may be null. @signal safe
 int clock_of_thread(clockid_t clock, timespec* time) noexcept;
 int thread_set_name(pthread_t thread, const char* name) noexcept;
+/// A platform thread, or main, has another name.
+void thread_note_name() noexcept;
 int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 /// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;

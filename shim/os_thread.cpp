@@ -124,6 +124,7 @@ VT_EXPORT int prctl(int option, ...) {
   }
   if (vt::has_virtual_signals()) return (int)errno_result(number_option(option, a[0]));
   int r = call();
+  if (option == PR_SET_NAME) vt::thread_note_name();
   if (r == 0 && option == PR_SET_TIMERSLACK && vt::on_vthread()) vt::thread_set_slack(a[0]);  // main's threads inherit it
   return r;
 }

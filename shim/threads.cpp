@@ -93,7 +93,9 @@ VT_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t* attr) {
 }
 VT_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
   if (vt::is_vthread(thread)) return -vt::thread_set_name(thread, name);
-  return of_os_thread(thread, [&] { return VT_REAL(pthread_setname_np)(thread, name); });
+  int r = of_os_thread(thread, [&] { return VT_REAL(pthread_setname_np)(thread, name); });
+  vt::thread_note_name();
+  return r;
 }
 VT_EXPORT int pthread_getname_np(pthread_t thread, char* buffer, size_t size) {
   if (vt::is_vthread(thread)) return size >= 16 && !vt::sys::writable(buffer, 16) ? EFAULT : -vt::thread_get_name(thread, buffer, size);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/prctl.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +18,30 @@ void os_numbers_inherit(VThread* v) noexcept {
   v->nice = creator ? creator->nice : kNobodySaid;
   v->slack = v->default_slack = creator ? creator->slack : 0;
 }
+
+namespace {
+// What the main OS thread is called, so that a thread that main starts costs no system call for it. Main's own but for `main_name_known`.
+char main_name[16];
+std::atomic<bool> main_name_known{false};
+}  // namespace
+
+void name_inherit(VThread* v) noexcept {
+  VThread* creator = current();
+  char name[16] = {};
+  if (creator && !creator->is_main) {
+    creator->get_name(name);
+  } else if (creator && main_name_known.load(std::memory_order_acquire)) {
+    memcpy(name, main_name, sizeof name);
+  } else {
+    bool mains = creator && sys::raw(SYS_gettid) == sys::raw(SYS_getpid);  // else main makes an announced call, on another OS thread
+    if (mains) main_name_known.store(true, std::memory_order_release);     // a new name that comes after this is seen next time
+    sys::raw(SYS_prctl, PR_GET_NAME, name);
+    if (mains) memcpy(main_name, name, sizeof name);
+  }
+  v->set_name(name);
+}
+
+void thread_note_name() noexcept { main_name_known.store(false, std::memory_order_release); }
 
 // Nobody said: carriers have what the process began with. The system call tells 20 - nice.
 int thread_get_nice() noexcept {

@@ -97,6 +97,7 @@ void after_fork_in_child() noexcept {
     v->state.store(State::kFree, std::memory_order_relaxed);
   }
   main_after_fork();
+  thread_note_name();
   os_threads_after_fork();
   signals_after_fork();
   thread_signals_after_fork();

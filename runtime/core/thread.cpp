@@ -216,11 +216,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   __atomic_store_n(&v->carrier, (Carrier*)nullptr, __ATOMIC_RELAXED);
   v->home = nullptr;
   v->note.clear();
-  char name[16] = {};
-  VThread* parent = current();
-  if (parent && !parent->is_main) parent->get_name(name);
-  if (!name[0]) sys::raw(SYS_prctl, 16 /* PR_GET_NAME */, name);
-  v->set_name(name);
+  name_inherit(v);
   char* top = (char*)((uintptr_t)(w.stack ? (char*)w.stack + w.stack_size : v->stack_top) & ~(uintptr_t)63);
   v->context = sys::make_fcontext(top, (size_t)(top - (w.stack ? (char*)w.stack : v->stack_low)), entry);
 #if defined(__SANITIZE_THREAD__)

@@ -3,6 +3,7 @@
 #include "../check.h"
 
 #include <semaphore.h>
+#include <sys/prctl.h>
 
 enum { kThreads = 20 };
 
@@ -23,6 +24,20 @@ static void* run(void* arg) {
     CHECK_STR(name, "from-outside");
   else
     CHECK_STR(name, want);
+  return NULL;
+}
+
+static void* tell_name(void* name) {
+  CHECK_RC(pthread_getname_np(pthread_self(), name, 16), 0);
+  return NULL;
+}
+static void inherits(const char* name) {
+  char got[16];
+  join_thread(start_thread(tell_name, got));
+  CHECK_STR(got, name);
+}
+static void* rename_it(void* thread) {
+  CHECK_RC(pthread_setname_np(*(pthread_t*)thread, "by-another"), 0);
   return NULL;
 }
 
@@ -52,5 +67,15 @@ int main(void) {
   for (int i = 0; i < kThreads; ++i) join_thread(threads[i]);
   CHECK_RC(pthread_getname_np(pthread_self(), name, sizeof name), 0);
   CHECK_STR(name, "the-parent");
+
+  // A later thread has the name of that moment, however it came.
+  inherits("the-parent");
+  CHECK_RC(pthread_setname_np(pthread_self(), "second"), 0);
+  inherits("second");
+  CHECK_OK(prctl(PR_SET_NAME, "third"));
+  inherits("third");
+  pthread_t self = pthread_self();
+  join_thread(start_thread(rename_it, &self));
+  inherits("by-another");
   return 0;
 }
