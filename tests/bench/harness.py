@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import subprocess
+import typing
 from collections.abc import Callable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -36,6 +37,7 @@ class Context:
     python: str
     seconds: float
     peers: dict[str, list[str]]
+    recorder: typing.Any = None  # cpu_profile.Recorder: of the server, while it's under load
 
     def argv(self, name: str, *arguments: str) -> list[str]:
         """The command of a program of ours (C, or Python by its .py), or of `peer:NAME`."""

@@ -18,6 +18,7 @@ import time
 import chart
 import measure
 import peers
+import cpu_profile
 import report
 import suite
 import targets
@@ -58,6 +59,7 @@ def parse() -> argparse.Namespace:
     p.add_argument("--list", action="store_true", help="names what there is, and ends")
     p.add_argument("--calls", metavar="all=NS,arch_prctl=NS", help="everything as on a host where an empty system call costs so much, and which lacks "
                    "FSGSBASE; DESIGN's machine: all=1000,arch_prctl=3400 (dear_calls.c)")
+    p.add_argument("--profile", action="store_true", help="of servers: what the CPU time of a request goes to (perf), instead of ratios")
     p.add_argument("--check", action="store_true", help="exit 1 if a target isn't met")
     p.add_argument("--json", metavar="FILE", help="every figure of every run")
     p.add_argument("--plot", action="store_true", help=f"a chart and a table: {os.path.relpath(RESULTS, TOP)}.svg and .md; the figures are kept in DIR/bench-results.json")
@@ -141,6 +143,10 @@ def run_all(args: argparse.Namespace) -> dict:
     probes = {v.name: virtual_threads(context, v) for v in variants}
     for name in (name for name, line in probes.items() if not line):
         print(f"  {name}: THE PRELOAD MADE NO VIRTUAL THREADS: what follows compares native with native")
+    if args.profile:
+        for benchmark in benchmarks:
+            print(cpu_profile.profile(benchmark, contenders, context), flush=True)
+        sys.exit(0)
     print(report.row(*report.HEADINGS), flush=True)
 
     about = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "kernel": platform.release(), "cpu": cpu_model(), "cpus": len(CPUS), "fsgsbase": fsgsbase,

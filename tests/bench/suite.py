@@ -30,7 +30,12 @@ def under_load(name: str, arguments: tuple[str, ...], connections: int, pinned: 
         seconds, warm_up = (context.seconds, 0.3) if connections < 5000 else (2 * context.seconds, 1.0)
         argv = context.argv("echo_load", "--port", port, "--connections", str(connections), "--pid", str(server.pid), "--seconds", str(seconds),
                             "--warm-up", str(warm_up), *load)
-        found = finish(start(argv, {}, LOAD_CPU if pinned else None), "echo_load", context.limit_s())
+        generator = start(argv, {}, LOAD_CPU if pinned else None)
+        if context.recorder:
+            context.recorder.begin(server.pid, warm_up + 0.2, seconds)
+        found = finish(generator, "echo_load", context.limit_s())
+        if context.recorder:
+            context.recorder.end()
         if server.poll() is not None:
             raise BenchmarkFailed(f"{name} ended with {server.returncode} under load")
         return found
