@@ -32,6 +32,8 @@ constexpr int kKnownFds = 1 << 16;
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
 uint32_t known[kKnownFds];               // epoch << 8 | misses
 uint32_t streams[kKnownFds];             // the epoch in which it was seen not to be a file
+uint8_t kinds[kKnownFds];                // a Kind
+enum Kind : uint8_t { kUnasked, kStreamSocket, kOther };
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
 bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
@@ -94,6 +96,18 @@ bool may_be_file(int fd) noexcept {
   return false;
 }
 
+bool seems_stream_socket(int fd) noexcept {
+  if (!is_known(fd)) return false;
+  uint8_t kind = __atomic_load_n(&kinds[fd], __ATOMIC_RELAXED);
+  if (kind == kUnasked) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    kind = raw(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM ? kStreamSocket : kOther;
+    __atomic_store_n(&kinds[fd], kind, __ATOMIC_RELAXED);
+  }
+  return kind == kStreamSocket;
+}
+
 bool has_low_water(int fd) noexcept { return option<int>(low_water_in_use, fd, SO_RCVLOWAT) > 1; }
 bool io_lingers(int fd) noexcept {
   auto l = option<linger>(linger_in_use, fd, SO_LINGER);
@@ -115,6 +129,7 @@ void io_forget(int fd) noexcept {
   if (!is_known(fd)) return;
   __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
+  __atomic_store_n(&kinds[fd], (uint8_t)kUnasked, __ATOMIC_RELAXED);
 }
 bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
 int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
