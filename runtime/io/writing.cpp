@@ -150,6 +150,7 @@ ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
     ssize_t r = io_send(fd, buffer, 0, 0);
     return r == -ENOTSOCK || r == -EFAULT ? raw(SYS_write, fd, buffer, size) : r;
   }
+  if (seems_nonblocking(fd)) return raw(SYS_write, fd, buffer, size);
   if (seems_stream_socket(fd) && joins_batch(fd, 0))
     if (ssize_t r = io_send(fd, buffer, size, 0); r != -ENOTSOCK) return r;
   iovec one{const_cast<void*>(buffer), size};
@@ -157,6 +158,7 @@ ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
   return (size_t)first == size ? first : go_on(fd, &one, 1, -1, 0, first);
 }
 ssize_t io_writev(int fd, const iovec* vector, int count) noexcept {
+  if (seems_nonblocking(fd)) return raw(SYS_writev, fd, vector, count);
   if (count > 0 && count <= IOV_MAX && seems_stream_socket(fd) && joins_batch(fd, 0) && !(swaps && in_slot(vector, count))) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(vector);
