@@ -59,6 +59,8 @@ def serve(kind):
         if os.geteuid() == 0: file.write("User nobody\nGroup #%d\n" % pwd.getpwnam("nobody").pw_gid)
     with app.App([server, "-f", f"{where}/conf", "-DFOREGROUND"]) as it:
         it.wait_for_port(port)
+        # The port is open once before, while the configuration is read for the first time, then closed again.
+        it.wait_for(lambda: "resuming normal operations" in open(f"{where}/log").read())
         errors = []
         clients = [threading.Thread(target=fetch, args=(port, contents, i, errors)) for i in range(CLIENTS)]
         for c in clients[:CLIENTS // 2]: c.start()
