@@ -124,7 +124,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   auto* uc = static_cast<ucontext_t*>(context);
-  if (v != wanted || v->depth || v->in_vfork || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
+  if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;

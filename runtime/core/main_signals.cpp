@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "api.h"
 #include "core/carrier.h"
 #include "core/eject.h"
 #include "core/scheduler.h"
@@ -20,17 +21,15 @@ void send_to_itself(const Carrier* c, int signal, const siginfo_t& info) noexcep
   sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
 }
 
-int take_any(MainThread* m, siginfo_t* info) noexcept {
-  RuntimeSection section;
-  return signals_take(m, ~0ull, info);
-}
-
 }  // namespace
 
 bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept {
   // `carrier` leaves us and comes back to us on this OS thread only: between that main runs elsewhere, or is on its way.
-  if (__atomic_load_n(&m->carrier, __ATOMIC_RELAXED) == c || eject_signal() <= 0) return false;
   PassedSignals& p = m->passed;
+  bool away = __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) != c;
+  // Back, it takes what came before this; it's at that: at the end of the section in which it came back, or between two handlers.
+  bool before = c->running == m && (p.held || (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed)));
+  if ((!away && !before) || eject_signal() <= 0) return false;
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
   uint32_t end = p.end.load(std::memory_order_relaxed);
@@ -42,39 +41,39 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
     p.end.store(end + 1, std::memory_order_release);
   }
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
-  if (!room) return false;
+  if (!room) {
+    complain("more than %u signals that the main thread has had no time for: signal %d is lost", PassedSignals::kMax, signal);
+    return true;
+  }
   // As signals_send(): the bit, then where main is; main says where it is, then looks at the bit.
-  m->signals_pending.fetch_or(bit(kPassed), std::memory_order_seq_cst);
+  uint64_t others = m->signals_pending.fetch_or(bit(kPassed), std::memory_order_seq_cst);
+  if (!away || (others & bit(kPassed))) return true;  // who set it has told main, and main hasn't looked yet: a flood would fill its stack
   signals_barrier();
   if (Carrier* where = __atomic_load_n(&m->carrier, __ATOMIC_ACQUIRE)) eject_for_signals(where);
   return true;
 }
 
-void main_signals_collect(MainThread* m) noexcept {
-  RuntimeSection section;
-  m->signals_pending.fetch_and(~bit(kPassed), std::memory_order_seq_cst);
+void main_signals_look(MainThread* m) noexcept {
   PassedSignals& p = m->passed;
+  p.held = true;
+  m->signals_pending.fetch_and(~bit(kPassed), std::memory_order_seq_cst);
   for (uint32_t i = p.begin.load(std::memory_order_relaxed); i != p.end.load(std::memory_order_acquire); p.begin.store(++i, std::memory_order_release)) {
     const siginfo_t& info = p.infos[i % PassedSignals::kMax];
-    signals_queue(m, info.si_signo, info);
+    if (signals_queue(m, info.si_signo, info)) continue;
+    if (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed))
+      m->signals_pending.fetch_or(bit(kPassed), std::memory_order_seq_cst);  // again when one of those has been handled
+    return;
   }
-}
-
-bool main_signals_give_back(MainThread* m) noexcept {
-  Carrier* c = m->carrier;
-  if (c->is_blocking) return false;
-  main_signals_collect(m);
-  siginfo_t info{};
-  for (int signal; (signal = take_any(m, &info));) send_to_itself(c, signal, info);
-  return true;
 }
 
 void main_signals_settle(MainThread* m) noexcept {
   uint64_t mask = m->signal_mask.load(std::memory_order_relaxed);
-  if (mask == signals_main_mask()) return;
-  mask &= ~(runtime_signals() | sys::kLibcSignals);
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
-  signals_note_main_mask(mask);
+  if (mask != signals_main_mask()) signals_set_mask(m, mask);
+  if (!m->signals_pending.load(std::memory_order_seq_cst)) return;
+  main_signals_look(m);
+  m->passed.held = false;
+  siginfo_t info{};
+  while (int signal = signals_take(m, mask, &info)) send_to_itself(m->carrier, signal, info);
 }
 
 int main_signals_action(MainThread* m, int signal, struct sigaction* action, bool* is_reset) noexcept {

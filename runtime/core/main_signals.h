@@ -12,14 +12,13 @@ namespace vt {
 /// In signals_pending: something has been passed on. No thread of the program's is sent libc's signal, and none blocks it.
 constexpr int kPassed = 32;
 
-/// Leaves a signal for main and sees to it that main notices. False: main isn't away, or there's no room: its handler may run here.
+/// Leaves a signal for main and sees to it that main notices. False: main isn't away, nor back with others left to be handled
+/// before: its handler may run here.
 /// @thread the main OS thread, in the kernel's handler; touches no thread-local variable
 bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept;
-/// What has been passed on is pending. @thread main
-void main_signals_collect(MainThread* m) noexcept;
-/// Back on its own OS thread: all that is pending is the kernel's again, to be delivered, or kept while it's blocked. False: main is away. @thread main
-bool main_signals_give_back(MainThread* m) noexcept;
-/// Back there: its mask is what main left it as. In a section. @thread main
+/// What has been passed on is pending, as far as there's room. Till main leaves its section what comes is passed on. @thread main
+void main_signals_look(MainThread* m) noexcept;
+/// Back on its own OS thread, whose mask becomes what main left it as: what is pending and blocked is the kernel's again. In a section. @thread main
 void main_signals_settle(MainThread* m) noexcept;
 /// The action that the signal came for; `*is_reset`: its handler was for one time, and is gone. 0 or -errno. @thread main
 int main_signals_action(MainThread* m, int signal, struct sigaction* action, bool* is_reset) noexcept;

@@ -11,7 +11,6 @@
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
-#include "core/main_signals.h"
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/runtime.h"
@@ -149,7 +148,7 @@ void run_deferred(Self* s) noexcept {
   MainThread* m = main_thread();
   void* env = m->jump_env;
   m->jump_env = nullptr;
-  main_leaves_call(m);
+  signals_leave(m, env);
   libc_calls.siglongjmp((struct __jmp_buf_tag*)env, m->jump_value);
 }
 

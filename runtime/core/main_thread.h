@@ -28,9 +28,10 @@ inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
 
 /// What has been passed on to main while it was elsewhere: written by handlers on the main OS thread, read by main. core/main_signals.h
 struct PassedSignals {
-  static constexpr uint32_t kMax = 64;
+  static constexpr uint32_t kMax = 8192;  // natively RLIMIT_SIGPENDING; pages that nobody has written to cost nothing
   siginfo_t infos[kMax];
   std::atomic<uint32_t> begin{0}, end{0};
+  volatile bool held = false;       // one has been taken out, and its handler hasn't begun
   std::atomic<uint64_t> reset{0};  // of them, those for which the kernel has taken the handler away: SA_RESETHAND
 };
 

@@ -198,16 +198,20 @@ void signals_take_over() noexcept {
   errno = e;
 }
 
+void signals_leave(VThread* v, void* env) noexcept {
+  // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
+  uint64_t sp = ((uint64_t*)env)[6], guard;
+  asm("movq %%fs:0x30, %0" : "=r"(guard));
+  v->in_deliver = false;
+  signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
+  if (!v->is_main || v->signal_frames) return;
+  main_leaves_call(static_cast<MainThread*>(v));
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
+}
+
 bool signals_longjmp(void* env, int value) noexcept {
   VThread* v = vt_platform.over ? vt_platform.over : current();
-  if (v && (!v->is_main || v->signal_frames)) {
-    // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
-    uint64_t sp = ((uint64_t*)env)[6], guard;
-    asm("movq %%fs:0x30, %0" : "=r"(guard));
-    signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
-    if (v->is_main && !v->signal_frames) main_leaves_call(static_cast<MainThread*>(v));
-    return false;
-  }
+  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env), false;
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
@@ -218,6 +222,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     c->in_handler = 0;
     vt_platform.depth = 0;
     vt_self = m;
+    signals_leave(m, env);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.

@@ -35,7 +35,7 @@ struct SignalFrame {
   bool in_place;
   bool by_kernel = false;
   char* stack_low = nullptr;  // by_kernel: the signal stack's, if it is on one
-  uint64_t os_mask = 0;   // by_kernel, or main's on a blocking thread
+  uint64_t os_mask = 0;   // by_kernel, or main's: on a blocking thread it's none of the program's
   stack_t os_stack = {};  // by_kernel and moved to the thread's own: the OS thread's signal stack, to be restored
 
   bool is_left_by(char* target) const noexcept { return target > (char*)this || target < stack_low; }
@@ -161,20 +161,24 @@ vt_call_handler_on:
 
 bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
 
-/// As the end of a section: what interrupts v from here on may run its handlers.
+/// A section of v's, which may be a platform thread meanwhile: what interrupts v finds it, and its handlers wait.
+void enter_section(VThread* v) noexcept {
+  v->depth = v->depth + 1;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 void leave_section(VThread* v) noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (v->is_main) static_cast<MainThread*>(v)->passed.held = false;
   v->depth = v->depth - 1;
   if (v->depth == 0 && v->deferred_count) run_deferred(v);
 }
 
-/// In a section of v's, which ends when the mask is the handler's: the next signal may not come before this one.
+/// In a section of v's, but for the handler itself: the next signal may not come before this one.
 __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) noexcept {
   struct sigaction action {};
   bool is_reset = false;
   int r = v->is_main ? main_signals_action(static_cast<MainThread*>(v), signal, &action, &is_reset) : signals_action(signal, nullptr, &action);
   if (r < 0 || action.sa_handler == SIG_IGN || action.sa_handler == SIG_DFL) {
-    leave_section(v);
     if (r == 0 && action.sa_handler == SIG_DFL) act_by_default(signal);
     return 0;
   }
@@ -186,7 +190,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   memcpy(&mask, &action.sa_mask, sizeof mask);
   uint8_t kind = action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
   SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, v->in_place};
-  if (v->is_main) {  // on a blocking thread, whose mask is none of the program's
+  if (v->is_main) {
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &frame.os_mask, sizeof frame.os_mask);
     main_handler_begins(static_cast<MainThread*>(v), kind);
   }
@@ -194,7 +198,9 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   v->in_masked_call = false;
   ++v->handlers_run;
   signals_set_mask(v, frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal)));
+  v->in_deliver = false;
   leave_section(v);
+  signals_deliver(v, nullptr);  // what it doesn't mask, and came meanwhile, comes on top of it
   ucontext_t mine;
   if (!context) {  // inside a call: the handler finds the registers of this frame
     context = &mine;
@@ -211,12 +217,14 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
     vt_call_handler_on((char*)stack.ss_sp + stack.ss_size, &call);
   else
     vt_call_handler(&call);
+  enter_section(v);
+  v->in_deliver = true;
   uint64_t after;
   memcpy(&after, &context->uc_sigmask, sizeof after);
   v->signal_frames = frame.below;
   v->in_masked_call = frame.in_masked_call;
   v->in_place = frame.in_place;
-  if (v->is_main && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
+  if (v->is_main && v->carrier->is_blocking && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
   signals_set_mask(v, after);
   return kind;
 }
@@ -242,18 +250,18 @@ void notify(VThread* v) noexcept {
 
 uint8_t signals_deliver(VThread* v, void* context) noexcept {
   uint8_t ran = 0;
-  if (__builtin_expect(v->is_main, 0) && main_signals_give_back(static_cast<MainThread*>(v))) return ran;
-  while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed)) {
-    int signal = __builtin_ctzll(ready) + 1;
+  if (v->in_deliver) return ran;  // we are on top of the loop below, which looks again: in a flood of signals it's always so
+  while (signals_wanted(v)) {
+    enter_section(v);
+    v->in_deliver = true;
+    if (v->is_main) main_signals_look(static_cast<MainThread*>(v));
+    uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed);
+    int signal = ready ? __builtin_ctzll(ready) + 1 : 0;
     siginfo_t info;
-    v->depth = v->depth + 1;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (signal != kPassed && unqueue(v, signal, &info)) {
-      ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
-      continue;
-    }
-    if (signal == kPassed) main_signals_collect(static_cast<MainThread*>(v));
+    if (signal && unqueue(v, signal, &info)) ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
     leave_section(v);
+    v->in_deliver = false;
+    if (!signal) break;
   }
   return ran;
 }
@@ -385,6 +393,11 @@ void signals_follow_mask(Carrier* c, VThread* v) noexcept {
 
 void signals_set_mask(VThread* v, uint64_t mask) noexcept {
   v->signal_mask.store(mask & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
+  if (v->is_main && !v->carrier->is_blocking) {
+    mask &= ~(kUnmaskable | kLibcSignals | runtime_signals());
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+    return signals_note_main_mask(mask);
+  }
   bool blocks_pipe = mask & kPipe;
   if ((v->pipe != PipeMask::kOpen) != blocks_pipe) {
     if (!blocks_pipe) signal_take_pipe();
@@ -419,7 +432,7 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
   v->pipe = mask & bit(SIGPIPE) ? PipeMask::kBlocked : PipeMask::kOpen;
   signals_note_unblocked(mask);
   v->signal_frames = nullptr;
-  v->in_masked_call = false;
+  v->in_masked_call = v->in_deliver = false;
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
 }
