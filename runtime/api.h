@@ -119,6 +119,8 @@ int io_next_own(unsigned fd) noexcept;
 bool io_is_own(int fd) noexcept;
 /// To be called after anything was made O_NONBLOCK, or fds were closed wholesale: forgets what was blocking. @signal safe
 void io_note_nonblocking() noexcept;
+/// The same when O_NONBLOCK was taken away: forgets what wasn't. @signal safe
+void io_note_blocking() noexcept;
 
 /// Sleeps until `deadline` on `clock` (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME). 0, -EINVAL, or -EINTR after a signal
 /// handler. `in_call`: part of a call that began earlier, so handlers since then count. @parks

@@ -198,6 +198,7 @@ VT_EXPORT int close_range(unsigned first, unsigned last, int flags) {
   if ((flags & kUnshare) && vt::on_vthread() && unshare(CLONE_FILES) < 0) return -1;  // which pins
   int r = close_around(first, last, [&](unsigned a, unsigned b) { return VT_REAL(close_range)(a, b, flags); });
   vt::io_note_nonblocking();
+  vt::io_note_blocking();
   return r;
 }
 VT_EXPORT void closefrom(int first) {
@@ -209,6 +210,7 @@ VT_EXPORT void closefrom(int first) {
     return 0;
   });
   vt::io_note_nonblocking();
+  vt::io_note_blocking();
 }
 // glibc closes these streams' descriptors without coming by close.
 namespace {
@@ -252,7 +254,7 @@ VT_EXPORT int fcntl64(int fd, int command, ...) {
         [&] { return VT_REAL(fcntl64)(fd, command, argument); });
   }
   r = VT_REAL(fcntl64)(fd, command, argument);
-  if (command == F_SETFL && ((long)argument & O_NONBLOCK)) vt::io_note_nonblocking();
+  if (command == F_SETFL) (long)argument & O_NONBLOCK ? vt::io_note_nonblocking() : vt::io_note_blocking();
   return r;
 }
 VT_EXPORT int fcntl(int fd, int command, ...) {
@@ -287,7 +289,10 @@ VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
     return r;
   }
   int r = VT_REAL(ioctl)(fd, request, argument);
-  if (request == FIONBIO) vt::io_note_nonblocking();
+  if (request == FIONBIO) {
+    vt::io_note_nonblocking();
+    vt::io_note_blocking();
+  }
   return r;
 }
 

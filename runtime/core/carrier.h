@@ -106,6 +106,7 @@ struct alignas(64) Carrier {
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
+  uint64_t looked_cpu = 0;         // and at its last look
 
   // ---- counters, the owner's
   uint64_t parks[(int)ParkReason::kCount] = {};

@@ -82,7 +82,7 @@ class Reactor {
   int wake_fd_ = -1;
   uint64_t wake_count_ = 0;
   bool wake_armed_ = false;
-  static constexpr uint64_t kQuick = 30'000, kLongWait = 100'000;  // ns
+  static constexpr uint64_t kQuick = 60'000, kLongWait = 200'000;  // ns
   uint64_t pace_ = 0;        // how long a thread runs between two switches, on average, ns; measured where batch_pays()
   uint64_t pass_began_ = 0;  // ns; 0: not measured
   uint64_t entered_ = 0;     // the last enter's end, ns

@@ -28,10 +28,12 @@ std::atomic<bool> low_water_in_use{false};
 // microsecond on some hosts. A fact dies with its fd's number (close) or when anything becomes non-blocking anywhere in the
 // process (a new epoch), since descriptions are shared. Descriptors 0 to 2 are shared with other processes: always asked.
 
-constexpr int kKnownFds = 1 << 16;
+constexpr int kKnownFds = known::kFds;
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
-uint32_t known[kKnownFds];               // epoch << 8 | misses
+uint32_t history[kKnownFds];               // epoch << 8 | misses
 uint32_t streams[kKnownFds];             // the epoch in which it was seen not to be a file
+uint8_t kinds[kKnownFds];                // a Kind
+enum Kind : uint8_t { kUnasked, kStreamSocket, kOther };
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
 bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
@@ -49,16 +51,16 @@ T option(const std::atomic<bool>& in_use, int fd, int name) noexcept {
 
 bool worth_a_try(int fd) noexcept {
   if (!is_known(fd)) return true;
-  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
+  uint32_t k = __atomic_load_n(&history[fd], __ATOMIC_RELAXED), m = k & kMisses;
   if (m < kMissesToSkip) return true;
-  __atomic_store_n(&known[fd], (k & ~kMisses) | (m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
+  __atomic_store_n(&history[fd], (k & ~kMisses) | (m + 1 >= kRetryEvery ? kMissesToSkip - 1 : m + 1), __ATOMIC_RELAXED);
   return false;
 }
 void note_try(int fd, bool hit) noexcept {
   if (!is_known(fd)) return;
-  uint32_t k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED), m = k & kMisses;
+  uint32_t k = __atomic_load_n(&history[fd], __ATOMIC_RELAXED), m = k & kMisses;
   uint32_t next = hit ? 0 : m < kMissesToSkip ? m + 1 : m;
-  if (next != m) __atomic_store_n(&known[fd], (k & ~kMisses) | next, __ATOMIC_RELAXED);
+  if (next != m) __atomic_store_n(&history[fd], (k & ~kMisses) | next, __ATOMIC_RELAXED);
 }
 
 bool ask_nonblocking(int fd) noexcept {
@@ -68,11 +70,20 @@ bool ask_nonblocking(int fd) noexcept {
 
 bool is_nonblocking(int fd) noexcept {
   if (!is_known(fd)) return ask_nonblocking(fd);
-  uint32_t epoch = current_epoch.load(std::memory_order_acquire) << 8, k = __atomic_load_n(&known[fd], __ATOMIC_RELAXED);
+  uint32_t epoch = current_epoch.load(std::memory_order_acquire) << 8, k = __atomic_load_n(&history[fd], __ATOMIC_RELAXED);
   if ((k & ~kMisses) == epoch) return false;
   if (ask_nonblocking(fd)) return true;
-  __atomic_store_n(&known[fd], epoch | (k & kMisses), __ATOMIC_RELAXED);
+  __atomic_store_n(&history[fd], epoch | (k & kMisses), __ATOMIC_RELAXED);
   return false;
+}
+
+bool known::ask_mode(int fd, uint32_t epoch) noexcept {
+  if (!is_known(fd)) return false;
+  uint32_t m = __atomic_load_n(&modes[fd], __ATOMIC_RELAXED);
+  m = (m & ~0xffu) == epoch ? m + 1 : epoch + 1;
+  if ((m & 0xff) >= kAskAt) m = epoch | (ask_nonblocking(fd) ? kNever : kBlocks);
+  __atomic_store_n(&modes[fd], m, __ATOMIC_RELAXED);
+  return (m & 0xff) == kNever;
 }
 
 uint64_t socket_deadline(int fd, int option) noexcept {
@@ -94,6 +105,18 @@ bool may_be_file(int fd) noexcept {
   return false;
 }
 
+bool seems_stream_socket(int fd) noexcept {
+  if (!is_known(fd)) return false;
+  uint8_t kind = __atomic_load_n(&kinds[fd], __ATOMIC_RELAXED);
+  if (kind == kUnasked) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    kind = raw(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM ? kStreamSocket : kOther;
+    __atomic_store_n(&kinds[fd], kind, __ATOMIC_RELAXED);
+  }
+  return kind == kStreamSocket;
+}
+
 bool has_low_water(int fd) noexcept { return option<int>(low_water_in_use, fd, SO_RCVLOWAT) > 1; }
 bool io_lingers(int fd) noexcept {
   auto l = option<linger>(linger_in_use, fd, SO_LINGER);
@@ -113,11 +136,14 @@ void io_note_option(int name) noexcept {
 }
 void io_forget(int fd) noexcept {
   if (!is_known(fd)) return;
-  __atomic_store_n(&known[fd], 0u, __ATOMIC_RELAXED);
+  __atomic_store_n(&history[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
+  __atomic_store_n(&known::modes[fd], known::blocking_epoch.load(std::memory_order_relaxed), __ATOMIC_RELAXED);
+  __atomic_store_n(&kinds[fd], (uint8_t)kUnasked, __ATOMIC_RELAXED);
 }
 bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
 int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }
+void io_note_blocking() noexcept { known::blocking_epoch.fetch_add(256, std::memory_order_relaxed); }
 void io_note_nonblocking() noexcept {
   uint32_t e = current_epoch.load(std::memory_order_relaxed);
   while (!current_epoch.compare_exchange_weak(e, (e + 1) & 0xffffff ? e + 1 : 1, std::memory_order_release)) {

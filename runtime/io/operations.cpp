@@ -154,6 +154,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   // None waits, and as vectors the kernel has other answers for them.
   if ((ssize_t)size <= 0) return raw(SYS_read, fd, buffer, size);
+  if (seems_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
   if (has_low_water(fd)) return io_recv(fd, buffer, size, 0);
   iovec one{buffer, size};
   ssize_t r = attempt(fd, [&] { return read_at_once(fd, &one, 1, -1, 0); });
@@ -164,7 +165,9 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
 }
-ssize_t io_readv(int fd, const iovec* vector, int count) noexcept { return io_preadv(fd, vector, count, -1, 0); }
+ssize_t io_readv(int fd, const iovec* vector, int count) noexcept {
+  return seems_nonblocking(fd) ? raw(SYS_readv, fd, vector, count) : io_preadv(fd, vector, count, -1, 0);
+}
 ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
   if (offset < 0 || (ssize_t)size <= 0) return raw(SYS_pread64, fd, buffer, size, offset);
   iovec one{buffer, size};

@@ -1,6 +1,7 @@
 // write, send and their kin: tried first, or with the carrier's next batch; then they wait for readiness and write from the caller's own context, so that
 // SIGPIPE is raised where it belongs. Layer: io.
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 
 #include "core/costs.h"
@@ -68,8 +69,42 @@ bool has_room(int fd) noexcept {
 
 }  // namespace
 
-ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  ssize_t first = raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+namespace {
+
+/// Others run on this carrier now, each for a moment, whose operations go to the kernel together with this one; and a system call costs
+/// more than a turn through the queue. In chaos mode always. @thread any in user context
+bool joins_batch(int fd, int flags) noexcept {
+  constexpr uint32_t kCompany = 2;  // one connection, or two that take turns, would only wait longer
+  if ((flags & ~(MSG_NOSIGNAL | MSG_MORE)) || !(config.chaos || batch_pays())) return false;
+  Carrier* c = carrier_here();
+  return ((c->queue.size() >= kCompany && c->reactor.quick() && !c->is_blocking) || config.chaos) && !is_nonblocking(fd);
+}
+
+/// A try to send that isn't made at once, but with the carrier's next batch: `prepare(sqe, flags)`. kUndecided: it's to be made again. @parks
+template <class Prepare>
+ssize_t send_in_batch(int flags, Prepare&& prepare) noexcept {
+  int r = submit_one(ParkReason::kWrite, kForever, [&](io_uring_sqe* sqe) { prepare(sqe, flags | MSG_DONTWAIT | MSG_NOSIGNAL); }, Batch::kInTime);
+  switch (r) {
+    case -EINTR:       // not a reason to fail for what doesn't wait
+    case kGoNative:
+    case -EPIPE:       // and SIGPIPE for the caller
+    case -EINVAL:      // What is wrong with several arguments is found in another order.
+    case -EFAULT:
+    case -EBADF:
+    case -ENOTSOCK:
+    case -EOPNOTSUPP:
+    case -EMSGSIZE:
+    case -ENOTCONN:
+    case -EDESTADDRREQ: return kUndecided;
+  }
+  return r;
+}
+
+}  // namespace
+
+namespace {
+/// The rest of a write whose first try, one that doesn't wait, came to `first`.
+ssize_t go_on(int fd, const iovec* vector, int count, off_t offset, int flags, ssize_t first) noexcept {
   if (flags & RWF_NOWAIT) return first;
   if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
     // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
@@ -104,55 +139,40 @@ ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int fla
     return raw(SYS_pwritev2, fd, rest.vector, rest.count, offset, 0, may_wait ? flags : flags | RWF_NOWAIT);
   });
 }
+}  // namespace
+
+ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  return go_on(fd, vector, count, offset, flags, raw(SYS_pwritev2, fd, vector, count, offset, 0, flags | RWF_NOWAIT));
+}
 ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
   if ((ssize_t)size < 0) return raw(SYS_write, fd, buffer, size);
   if (!size) {  // pwritev2 of nothing asks nobody; on a datagram socket it is a datagram
     ssize_t r = io_send(fd, buffer, 0, 0);
     return r == -ENOTSOCK || r == -EFAULT ? raw(SYS_write, fd, buffer, size) : r;
   }
+  if (seems_nonblocking(fd)) return raw(SYS_write, fd, buffer, size);
+  if (seems_stream_socket(fd) && joins_batch(fd, 0))
+    if (ssize_t r = io_send(fd, buffer, size, 0); r != -ENOTSOCK) return r;
   iovec one{const_cast<void*>(buffer), size};
-  return io_pwritev(fd, &one, 1, -1, 0);
+  ssize_t first = raw(SYS_pwritev2, fd, &one, 1, -1, 0, RWF_NOWAIT);
+  return (size_t)first == size ? first : go_on(fd, &one, 1, -1, 0, first);
 }
-ssize_t io_writev(int fd, const iovec* vector, int count) noexcept { return io_pwritev(fd, vector, count, -1, 0); }
+ssize_t io_writev(int fd, const iovec* vector, int count) noexcept {
+  if (seems_nonblocking(fd)) return raw(SYS_writev, fd, vector, count);
+  if (count > 0 && count <= IOV_MAX && seems_stream_socket(fd) && joins_batch(fd, 0) && !(swaps && in_slot(vector, count))) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(vector);
+    message.msg_iovlen = (size_t)count;
+    ssize_t r = send_in_batch(0, [&](io_uring_sqe* sqe, int flags) { io_uring_prep_sendmsg(sqe, fd, &message, (unsigned)flags); });
+    if (r != kUndecided) return go_on(fd, vector, count, -1, 0, r);
+  }
+  return io_pwritev(fd, vector, count, -1, 0);
+}
 ssize_t io_pwrite(int fd, const void* buffer, size_t size, off_t offset) noexcept {
   if (offset < 0 || (ssize_t)size < 0) return raw(SYS_pwrite64, fd, buffer, size, offset);
   iovec one{const_cast<void*>(buffer), size};
   return io_pwritev(fd, &one, 1, offset, 0);
 }
-
-namespace {
-
-/// Others run on this carrier now, each for a moment, whose operations go to the kernel together with this one; and a system call costs
-/// more than a turn through the queue. In chaos mode always. @thread any in user context
-bool joins_batch(int fd, int flags) noexcept {
-  constexpr uint32_t kCompany = 2;  // one connection, or two that take turns, would only wait longer
-  if ((flags & ~(MSG_NOSIGNAL | MSG_MORE)) || !(config.chaos || batch_pays())) return false;
-  Carrier* c = carrier_here();
-  return ((c->queue.size() >= kCompany && c->reactor.quick() && !c->is_blocking) || config.chaos) && !is_nonblocking(fd);
-}
-
-/// A try to send that isn't made at once, but with the carrier's next batch. kUndecided: it's to be made again. @parks
-ssize_t send_in_batch(int fd, const void* buffer, size_t size, int flags) noexcept {
-  int r = submit_one(ParkReason::kWrite, kForever, [&](io_uring_sqe* sqe) {
-    io_uring_prep_send(sqe, fd, buffer, size, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
-  }, Batch::kInTime);
-  switch (r) {
-    case -EINTR:       // not a reason to fail for what doesn't wait
-    case kGoNative:
-    case -EPIPE:       // and SIGPIPE for the caller
-    case -EINVAL:      // What is wrong with several arguments is found in another order.
-    case -EFAULT:
-    case -EBADF:
-    case -ENOTSOCK:
-    case -EOPNOTSUPP:
-    case -EMSGSIZE:
-    case -ENOTCONN:
-    case -EDESTADDRREQ: return kUndecided;
-  }
-  return r;
-}
-
-}  // namespace
 
 ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* to, socklen_t to_size) noexcept {
   if (flags & MSG_DONTWAIT) return raw(SYS_sendto, fd, buffer, size, flags, to, to_size);
@@ -163,7 +183,8 @@ ssize_t io_sendto(int fd, const void* buffer, size_t size, int flags, const sock
   return write_all(fd, size, [&](size_t done, bool may_wait) -> ssize_t {
     if (batched) {
       batched = false;
-      if (ssize_t r = send_in_batch(fd, buffer, size, flags); r != kUndecided) return r;
+      ssize_t r = send_in_batch(flags, [&](io_uring_sqe* sqe, int f) { io_uring_prep_send(sqe, fd, buffer, size, f); });
+      if (r != kUndecided) return r;
     }
     int f = flags | (may_wait ? 0 : MSG_DONTWAIT) | (done ? MSG_NOSIGNAL : 0);  // what breaks after a part raises no SIGPIPE
     return raw(SYS_sendto, fd, (const char*)buffer + done, size - done, f, to, to_size);
