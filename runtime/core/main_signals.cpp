@@ -24,11 +24,14 @@ void send_to_itself(const Carrier* c, int signal, const siginfo_t& info) noexcep
 }  // namespace
 
 bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept {
-  // `carrier` leaves us and comes back to us on this OS thread only: between that main runs elsewhere, or is on its way.
+  // `carrier` leaves us and comes back to us on this OS thread only: between that main runs elsewhere, or is on its
+  // way.
   PassedSignals& p = m->passed;
   bool away = __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) != c;
-  // Back, it takes what came before this; it's at that: at the end of the section in which it came back, or between two handlers.
-  bool before = c->running == m && (p.held || (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed)));
+  // Back, it takes what came before this; it's at that: at the end of the section in which it came back, or between two
+  // handlers.
+  bool before = c->running == m && (p.held || (m->signals_pending.load(std::memory_order_relaxed) &
+                                               ~m->signal_mask.load(std::memory_order_relaxed)));
   if ((!away && !before) || eject_signal() <= 0) return false;
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
@@ -42,12 +45,14 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   }
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
   if (!room) {
-    complain("more than %u signals that the main thread has had no time for: signal %d is lost", PassedSignals::kMax, signal);
+    complain("more than %u signals that the main thread has had no time for: signal %d is lost", PassedSignals::kMax,
+             signal);
     return true;
   }
   // As signals_send(): the bit, then where main is; main says where it is, then looks at the bit.
   uint64_t others = m->signals_pending.fetch_or(bit(kPassed), std::memory_order_seq_cst);
-  if (!away || (others & bit(kPassed))) return true;  // who set it has told main, and main hasn't looked yet: a flood would fill its stack
+  if (!away || (others & bit(kPassed)))
+    return true;  // who set it has told main, and main hasn't looked yet: a flood would fill its stack
   signals_barrier();
   if (Carrier* where = __atomic_load_n(&m->carrier, __ATOMIC_ACQUIRE)) eject_for_signals(where);
   return true;
@@ -57,7 +62,8 @@ void main_signals_look(MainThread* m) noexcept {
   PassedSignals& p = m->passed;
   p.held = true;
   m->signals_pending.fetch_and(~bit(kPassed), std::memory_order_seq_cst);
-  for (uint32_t i = p.begin.load(std::memory_order_relaxed); i != p.end.load(std::memory_order_acquire); p.begin.store(++i, std::memory_order_release)) {
+  for (uint32_t i = p.begin.load(std::memory_order_relaxed); i != p.end.load(std::memory_order_acquire);
+       p.begin.store(++i, std::memory_order_release)) {
     const siginfo_t& info = p.infos[i % PassedSignals::kMax];
     if (signals_queue(m, info.si_signo, info)) continue;
     if (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed))
@@ -93,21 +99,6 @@ void main_leaves_call(MainThread* m) noexcept {
   RuntimeSection section;
   m->in_place = false;
   if (m->carrier->is_blocking) from_blocking_thread();
-}
-
-void main_takes_pipe(const siginfo_t& info) noexcept {
-  MainThread* m = main_thread();
-  if (!m) return;
-  signals_queue(m, SIGPIPE, info);
-  auto blocked = PipeMask::kMains;
-  __atomic_compare_exchange_n(&m->pipe, &blocked, PipeMask::kTaken, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-
-PipeMask main_gives_pipe_back(MainThread* m, Carrier* c) noexcept {
-  siginfo_t info{};
-  if (signals_take(m, bit(SIGPIPE), &info)) send_to_itself(c, SIGPIPE, info);
-  __atomic_store_n(&m->pipe, PipeMask::kMains, __ATOMIC_RELAXED);
-  return PipeMask::kMains;
 }
 
 }  // namespace vt

@@ -365,49 +365,6 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   memcpy(&uc->uc_sigmask, &os_mask, sizeof os_mask);
 }
 
-// ---------------------------------------------------------------- masks, and what the kernel must know of them
-
-namespace {
-constexpr uint64_t kPipe = bit(SIGPIPE);
-/// What is pending on this OS thread. False: nothing.
-bool take_pipe(siginfo_t* info) noexcept {
-  timespec none{};
-  return sys::raw(SYS_rt_sigtimedwait, &kPipe, info, &none, sizeof kPipe) == SIGPIPE;
-}
-}  // namespace
-
-void signals_follow_mask(Carrier* c, VThread* v) noexcept {
-  siginfo_t info{};
-  if (c->pipe == PipeMask::kMains) {
-    if (take_pipe(&info)) main_takes_pipe(info);
-  } else if (c->pipe == PipeMask::kBlocked) {
-    take_pipe(&info);  // what an unannounced write left was its own thread's, who is gone
-  }
-  bool blocks = v->pipe != PipeMask::kOpen;
-  if (blocks != (c->pipe != PipeMask::kOpen)) sys::raw(SYS_rt_sigprocmask, blocks ? SIG_BLOCK : SIG_UNBLOCK, &kPipe, nullptr, sizeof kPipe);
-  c->pipe = v->pipe;
-  if (!v->is_main || !blocks) return;
-  if (c->is_blocking) c->pipe = PipeMask::kBlocked;  // signal_take_pipe() has what is left there
-  else if (v->pipe == PipeMask::kTaken) c->pipe = main_gives_pipe_back(static_cast<MainThread*>(v), c);
-}
-
-void signals_set_mask(VThread* v, uint64_t mask) noexcept {
-  v->signal_mask.store(mask & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
-  if (v->is_main && !v->carrier->is_blocking) {
-    mask &= ~(kUnmaskable | kLibcSignals | runtime_signals());
-    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
-    return signals_note_main_mask(mask);
-  }
-  bool blocks_pipe = mask & kPipe;
-  if ((v->pipe != PipeMask::kOpen) != blocks_pipe) {
-    if (!blocks_pipe) signal_take_pipe();
-    RuntimeSection section;
-    v->pipe = !blocks_pipe ? PipeMask::kOpen : v->is_main ? PipeMask::kMains : PipeMask::kBlocked;
-    signals_follow_mask(v->carrier, v);
-  }
-  signals_note_unblocked(mask);
-}
-
 void signals_notify_all() noexcept {
   if (!all_wanted.exchange(false, std::memory_order_seq_cst)) return;
   RuntimeSection section;
@@ -516,16 +473,6 @@ int thread_tgkill(pid_t process, pid_t id, int signal) noexcept {
   VThread* v = id >= kVirtualTidBase && (process == 0 || process == getpid()) ? registry_find(id) : nullptr;
   if (!v || v->is_main) return kNotVirtual;
   return thread_kill(v->handle(), signal);
-}
-
-void signal_take_pipe() noexcept {
-  VThread* v = current();
-  if (!v || v->pipe == PipeMask::kOpen || (v->is_main && !v->carrier->is_blocking)) return;
-  siginfo_t info{};
-  if (!take_pipe(&info)) return;
-  RuntimeSection section;
-  if (v->is_main) main_takes_pipe(info);
-  else signals_queue(v, SIGPIPE, info);
 }
 
 uint64_t thread_pending_signals() noexcept {

@@ -2,7 +2,7 @@
 // in calls that only the kernel knows how to wait in, while others run. Those that signal(7) never restarts end with EINTR.
 #include "../check.h"
 
-#include <semaphore.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 
-enum { kRound = 200, kQueued = 40 };
+enum { kRound = 200, kQueued = 40, kFlood = 2000 };
 
 static pthread_t g_main;
 static int g_sem = -1, g_lock[2];
@@ -183,6 +183,30 @@ static void queued(void) {
   }
 }
 
+static void* flooder(void* arg) {
+  for (int i = 0; i < kFlood; ++i) {
+    CHECK_RC(pthread_sigqueue(g_main, SIGRTMIN, (union sigval){.sival_int = i}), 0);
+    if (i % 4 == 3) usleep(50);
+  }
+  return arg;
+}
+
+// In order also where main comes and goes, and faster than main takes them.
+static void flooded(void) {
+  t_next = 0;
+  atomic_store(&g_handled, 0);
+  pthread_t t = start_thread(flooder, NULL);
+  struct sembuf down = {0, -1, 0};
+  struct timespec soon = {0, 20000};
+  while (atomic_load(&g_handled) < kFlood) {
+    CHECK_ERR(semtimedop(g_sem, &down, 1, &soon), errno == EINTR ? EINTR : EAGAIN);
+    sched_yield();
+  }
+  join_thread(t);
+  CHECK_EQ(t_next, kFlood);
+  CHECK_EQ(t_wrong, 0);
+}
+
 // The mask is what it was; main goes on as ever, with calls that wait and signals that end them.
 static void jumps(void) {
   handle(SIGUSR1, on_jump, SA_RESTART);
@@ -291,6 +315,7 @@ int main(void) {
   ended_calls(0);
   ended_calls(SA_RESTART);
   queued();
+  flooded();
   jumps();
   raising();
   once();
