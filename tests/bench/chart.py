@@ -88,10 +88,16 @@ def svg(found: dict) -> str:
                       *heading, *out, "</svg>\n"])
 
 
+def span(value: float | list[float]) -> str:
+    """Of one run, or of several that were put together."""
+    values = value if isinstance(value, list) else [value]
+    return f"{values[0]:g}" if values[0] == values[-1] else f"{values[0]:g} to {values[-1]:g}"
+
+
 def machine(about: dict) -> str:
     busy = f"; busy with something else (load {about['load']:.0f})" if about["load"] > 0.5 * about["cpus"] else ""
     return (f"{about['cpu']}, {about['cpus']} CPUs, {'with' if about['fsgsbase'] else 'no'} FSGSBASE, Linux {about['kernel']}, {about['time'][:10]}, "
-            f"{about['rounds']} alternating runs of {about['seconds']:g} s{busy}")
+            f"{span(about['rounds'])} alternating runs of {span(about['seconds'])} s{busy}")
 
 
 def table(headings: list[str], rows: list[list[str]]) -> list[str]:

@@ -173,6 +173,10 @@ def write(path: str, found: dict) -> None:
     os.replace(path + ".part", path)
 
 
+def as_list(value: object) -> list:
+    return value if isinstance(value, list) else [value]
+
+
 def read(files: list[str]) -> dict:
     """The figures of earlier runs; of a benchmark that is in several the last one's."""
     found: dict = {"about": {}, "results": [], "failures": {}}
@@ -182,6 +186,8 @@ def read(files: list[str]) -> dict:
         names = {r["name"] for r in one["results"]}
         found["results"] = [r for r in found["results"] if r["name"] not in names] + one["results"]
         known = {c["name"] for c in one["about"]["contenders"]}
+        for key in ("rounds", "seconds"):  # from the fewest to the most
+            one["about"][key] = sorted({*as_list(one["about"][key]), *as_list(found["about"].get(key, []))})
         one["about"]["contenders"] += [c for c in found["about"].get("contenders", []) if c["name"] not in known]
         found = {"about": one["about"], "results": found["results"], "failures": found["failures"] | one["failures"]}
     order = [b.name for b in suite.BENCHMARKS]
