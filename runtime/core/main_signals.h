@@ -20,6 +20,9 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
 /// What has been passed on is pending, as far as there's room. Till main leaves its section what comes is passed on.
 /// @thread main
 void main_signals_look(MainThread* m) noexcept;
+void main_signals_release() noexcept;
+/// Main becomes a virtual thread: nothing has been passed on.
+void main_signals_begin() noexcept;
 /// Back on its own OS thread, whose mask becomes what main left it as: what is pending and blocked is the kernel's
 /// again. In a section. @thread main
 void main_signals_settle(MainThread* m) noexcept;

@@ -26,15 +26,6 @@ inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
   return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
 }
 
-/// What has been passed on to main while it was elsewhere: written by handlers on the main OS thread, read by main. core/main_signals.h
-struct PassedSignals {
-  static constexpr uint32_t kMax = 8192;  // natively RLIMIT_SIGPENDING; pages that nobody has written to cost nothing
-  siginfo_t infos[kMax];
-  std::atomic<uint32_t> begin{0}, end{0};
-  volatile bool held = false;       // one has been taken out, and its handler hasn't begun
-  std::atomic<uint64_t> reset{0};  // of them, those for which the kernel has taken the handler away: SA_RESETHAND
-};
-
 struct MainThread : VThread {
   // ---- its call under way; all of it belongs to the main OS thread
   WaitNode* waits_on = nullptr;    // where it is parked or about to be, if a handler may end that
@@ -48,7 +39,6 @@ struct MainThread : VThread {
   void* jump_env = nullptr;
   int jump_value = 0;
   bool ended = false;              // pthread_exit
-  PassedSignals passed;
 };
 
 /// Null where main is a platform thread.

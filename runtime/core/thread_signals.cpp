@@ -168,7 +168,7 @@ void enter_section(VThread* v) noexcept {
 }
 void leave_section(VThread* v) noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (v->is_main) static_cast<MainThread*>(v)->passed.held = false;
+  if (v->is_main) main_signals_release();
   v->depth = v->depth - 1;
   if (v->depth == 0 && v->deferred_count) run_deferred(v);
 }
