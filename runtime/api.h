@@ -36,7 +36,7 @@ bool can_park() noexcept;
 
 /// True on a virtual thread, whether it may park or not. @signal safe
 bool on_vthread() noexcept;
-/// True on a virtual thread whose signal mask and the like are numbers of ours; main's are its OS thread's. @signal safe
+/// True on a virtual thread whose signal mask and the like are numbers of ours; main's are its OS thread's, but while it's away from that. @signal safe
 bool has_virtual_signals() noexcept;
 /// Its signal stack isn't the OS thread's: also while it is a platform thread for the handler of a fault.
 bool has_own_signal_stack() noexcept;

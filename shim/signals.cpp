@@ -82,9 +82,10 @@ VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
 }
 namespace {
 bool is_libcs(int signal) { return signal == 32 || signal == 33; }
+bool is_virtuals(pthread_t thread) { return vt::is_vthread(thread) || (vt::has_virtual_signals() && pthread_equal(thread, pthread_self())); }
 }  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
-  if (!vt::is_vthread(thread)) {
+  if (!is_virtuals(thread)) {
     return of_os_thread(thread, [&] { return VT_REAL(pthread_kill)(thread, signal); }, [&] {
       return is_libcs(signal) ? EINVAL : (int)-vt::sys::raw(SYS_tgkill, getpid(), getpid(), signal);
     });
@@ -99,7 +100,7 @@ VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval 
   info.si_pid = getpid();
   info.si_uid = getuid();
   info.si_value = value;
-  if (vt::is_vthread(thread)) return -vt::thread_queue(thread, signal, &info);
+  if (is_virtuals(thread)) return -vt::thread_queue(thread, signal, &info);
   return of_os_thread(thread, [&] { return VT_REAL(pthread_sigqueue)(thread, signal, value); }, [&] {
     return is_libcs(signal) ? EINVAL : (int)-vt::sys::raw(SYS_rt_tgsigqueueinfo, getpid(), getpid(), signal, &info);
   });

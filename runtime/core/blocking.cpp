@@ -160,6 +160,21 @@ void run_pinned(void (*call)(void*), void* arg) {
   } reserved;
   call(arg);
 }
+/// On the blocking thread; and back, however the call ends.
+class Moved {
+ public:
+  Moved() noexcept : v_(current()) { v_->in_place = v_->is_main; }
+  ~Moved() {
+    RuntimeSection section;
+    v_->in_place = false;
+    if (current() == v_ && v_->carrier->is_blocking) from_blocking_thread();  // else in a child that a handler has forked
+  }
+  Moved(const Moved&) = delete;
+  Moved& operator=(const Moved&) = delete;
+
+ private:
+  VThread* v_;
+};
 /// Not inlined: in the unit tests whoever was moved has other thread-local variables.
 __attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
   RuntimeSection section;
@@ -184,10 +199,9 @@ __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t 
     run_pinned(call, arg);
     return;
   }
+  if (!moved) return call(arg);
+  Moved there;
   call(arg);
-  if (!moved) return;
-  RuntimeSection section;
-  if (current()->carrier->is_blocking) from_blocking_thread();
 }
 
 }  // namespace vt

@@ -59,7 +59,7 @@ struct alignas(64) Carrier {
   Commit commit = Commit::kNone;
   bool is_main = false;            // carrier 0 on the main OS thread (core/main_thread.h)
   bool is_blocking = false;        // runs announced blocking calls only
-  bool blocks_pipe = false;        // SIGPIPE is in the OS thread's mask, as the running thread wants it
+  PipeMask pipe = PipeMask::kOpen; // what the OS thread's mask says of SIGPIPE, as the running thread wants it
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
   std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring

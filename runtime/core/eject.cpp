@@ -7,6 +7,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "core/blocking.h"
@@ -77,7 +78,7 @@ void return_here(ucontext_t* uc) noexcept {
 void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   if (sys::raw(SYS_gettid) != c->os_tid) return;
   VThread* v = c->running;
-  if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
+  if (!v || (v->is_main && !c->is_blocking) || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
   if (v->depth) return v->defer_once(Self::kSignals);
   if (over_libc_handler(uc)) {  // again when that has returned
     *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
@@ -107,6 +108,7 @@ void call_for(ucontext_t* uc) noexcept {
   registers[REG_RAX] = sys::raw(registers[REG_RAX], registers[REG_RDI], registers[REG_RSI], registers[REG_RDX], registers[REG_R10],
                                 registers[REG_R8], registers[REG_R9]);
   registers[REG_RIP] += 2;
+  if (registers[REG_RAX] == -EPIPE) signal_take_pipe();  // while its OS thread is there
   RuntimeSection section;
   if (current()->carrier->is_blocking) from_blocking_thread();
 }
@@ -122,7 +124,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   auto* uc = static_cast<ucontext_t*>(context);
-  if (v != wanted || v->depth || v->in_vfork || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
+  if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;

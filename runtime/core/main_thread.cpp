@@ -11,6 +11,7 @@
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
+#include "core/main_signals.h"
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/runtime.h"
@@ -32,7 +33,7 @@ void __pthread_unregister_cancel(__pthread_unwind_buf_t*);
 namespace vt {
 namespace {
 
-alignas(64) MainThread object;
+alignas(64) constinit MainThread object;  // a preloaded library's constructor may make a thread before ours have run
 std::atomic<MainThread*> joined{nullptr};
 std::atomic<bool> waits_for_last{false};
 constexpr size_t kLoopStack = 256 << 10;
@@ -68,6 +69,7 @@ int main_join() noexcept {
   main_prepare_exit();
   c->loop_context = sys::make_fcontext(loop_stack + kLoopStack, kLoopStack, loop_entry);
   auto* m = new (&object) MainThread;
+  main_signals_begin();
   m->is_virtual = m->is_main = true;
   m->tp = thread_area_self(c->own_tp);
   m->area = c->own_area;
@@ -148,6 +150,7 @@ void run_deferred(Self* s) noexcept {
   MainThread* m = main_thread();
   void* env = m->jump_env;
   m->jump_env = nullptr;
+  signals_leave(m, env);
   libc_calls.siglongjmp((struct __jmp_buf_tag*)env, m->jump_value);
 }
 

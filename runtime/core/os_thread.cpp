@@ -113,7 +113,7 @@ int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   LoaderLock lock(LoaderLock::kNow);
   if (!lock && carrier_count()) return EBUSY;
   uint64_t blocked = ~(synchronous_signals() | sys::kLibcSignals), saved = 0;  // 32, 33: glibc's own
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, &saved, sizeof blocked);
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &saved, sizeof blocked);   // what the caller blocks may be pending
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, kStack);
@@ -130,6 +130,8 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   // The kernel would go on writing the CPU number to our native area; nobody reads it, and after a fork that memory may be
   // gone while the child's thread is still registered.
   bool is_main = c && c->is_main;  // its area stays, in a child too
+  uint64_t open = synchronous_signals() | sys::kLibcSignals;
+  if (!is_main) sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &open, nullptr, sizeof open);
   if (__rseq_size && !is_main) {
     char* area = sys::thread_pointer() + __rseq_offset;
     if (sys::raw(SYS_rseq, area, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0)

@@ -83,6 +83,8 @@ void after_fork_in_child() noexcept {
   s->depth = 0;
   s->deferred_count = 0;
   if (is_main(v)) {
+    uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
+    if (v->carrier->is_blocking) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
     vt_self = nullptr;
   } else if (v) {
     uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
@@ -276,7 +278,7 @@ bool on_vthread() noexcept { return current() != nullptr; }
 bool has_own_signal_stack() noexcept { return current() || vt_platform.over; }
 bool has_virtual_signals() noexcept {
   VThread* v = current();
-  return v && !v->is_main;
+  return v && (!v->is_main || v->carrier->is_blocking);
 }
 
 bool can_park() noexcept {

@@ -7,6 +7,7 @@
 #include "core/blocking.h"
 #include "core/costs.h"
 #include "core/cpu_clock.h"
+#include "core/main_signals.h"
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/signals.h"
@@ -68,7 +69,7 @@ void take_over(Carrier* c, VThread* v) noexcept {
   v->state.store(State::kRunning, std::memory_order_relaxed);
   if (__builtin_expect(c->bound | v->affinity_set.load(std::memory_order_relaxed), 0)) affinity_apply(c, v);
   if (__builtin_expect(cpu_clocks_on.load(std::memory_order_relaxed), 0)) cpu_clock_switch(c, v);
-  if (__builtin_expect(c->blocks_pipe != v->blocks_pipe, 0)) signals_follow_mask(c, v);
+  if (__builtin_expect(c->pipe != v->pipe, 0)) signals_follow_mask(c, v);
   mount(c, v);
   __atomic_store_n(&c->running, v, __ATOMIC_RELAXED);
   c->switches.store(c->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -111,6 +112,8 @@ void finish_switch(Carrier* c) noexcept {
     case Commit::kToBlocking:
       if (swaps) save_left(c, v);
       v->state.store(State::kRunnable, std::memory_order_relaxed);
+      // From here on its area is the blocking thread's, as on_signal() sees: on this OS thread, too.
+      if (v->is_main) __atomic_store_n(&v->carrier, (Carrier*)nullptr, __ATOMIC_RELAXED);
       blocking_push(v);
       return;
     case Commit::kExit:
@@ -305,7 +308,11 @@ void move_to(VThread* v, Carrier* to) noexcept {
 }
 
 void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }
-void from_blocking_thread() noexcept { leave(current(), Commit::kFromBlocking); }
+void from_blocking_thread() noexcept {
+  VThread* v = current();
+  leave(v, Commit::kFromBlocking);
+  if (v->is_main) main_signals_settle(static_cast<MainThread*>(v));
+}
 
 namespace {
 /// For a reserved carrier: whoever can run nowhere else. Its ring and timers are looked after for all; what else is in the queue goes.

@@ -73,12 +73,16 @@ void signals_note_unblocked(uint64_t mask) noexcept {
 }
 
 void signals_note_main_mask(uint64_t mask) noexcept {
+  mask &= ~kNever;
   uint64_t before = main_blocked.exchange(mask, std::memory_order_seq_cst);
   MainThread* m = main_thread();
   if (!m) return;
-  m->carrier->blocks_pipe = m->blocks_pipe = mask & bit(SIGPIPE);
+  m->signal_mask.store(mask, std::memory_order_relaxed);
+  m->carrier->pipe = m->pipe = mask & bit(SIGPIPE) ? PipeMask::kMains : PipeMask::kOpen;
   if (live.load(std::memory_order_relaxed)) want_on_monitor(mask & ~before);
 }
+
+uint64_t signals_main_mask() noexcept { return main_blocked.load(std::memory_order_relaxed); }
 
 uint64_t signals_for_monitor() noexcept { return monitor_wants.load(std::memory_order_seq_cst); }
 

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
+#include "core/main_signals.h"
 #include "core/main_thread.h"
 #include "core/os_thread.h"
 #include "core/registry.h"
@@ -18,6 +19,7 @@
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
 #include "sys/fs_base.h"
+#include "sys/signal_bits.h"
 
 namespace vt {
 namespace {
@@ -32,6 +34,8 @@ struct Action {
 Action actions[_NSIG];
 std::atomic<bool> taken_over{false};
 constexpr int kForced = SA_SIGINFO | SA_ONSTACK;
+constexpr uint64_t kFaults = sys::bit(SIGSEGV) | sys::bit(SIGBUS) | sys::bit(SIGFPE) | sys::bit(SIGILL) | sys::bit(SIGTRAP) | sys::bit(SIGSYS) |
+                             sys::bit(SIGABRT);
 
 bool is_handler(const struct sigaction& a) noexcept { return a.sa_handler != SIG_DFL && a.sa_handler != SIG_IGN; }
 
@@ -106,17 +110,18 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   MainThread* m = main_thread();
   Carrier* c = m ? carrier_at(0) : nullptr;
   bool raised_here = synchronous_signals() >> (signal - 1) & 1;
-  if (!c || sys::raw(SYS_gettid) != c->os_tid || (raised_here && c->running)) {
+  bool elsewhere = !c || sys::raw(SYS_gettid) != c->os_tid;
+  VThread* over = elsewhere ? nullptr : c->running;
+  if (elsewhere || (raised_here && over && (!over->is_main || over->depth))) {
     Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
     if (!handler) return;
     ++vt_platform.handlers;
     VThread* v = raised_here ? current() : nullptr;
-    if (v && !v->is_main && v->depth == 0) signals_raised(v, handler, signal, info, context);
+    if (v && (!v->is_main || v->carrier->is_blocking) && v->depth == 0) signals_raised(v, handler, signal, info, context);
     else handler(signal, info, context);
     return;
   }
-  VThread* over = c->running;
-  {
+  if (kFaults >> (signal - 1) & 1 || !main_signals_pass(m, c, signal, *info, actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND)) {
     MainMounted mounted(c, m);
     run_handler(c, m, over, signal, info, context);
   }
@@ -170,6 +175,13 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
   return 0;
 }
 
+int signals_delivered_action(int signal, struct sigaction* action) noexcept {
+  int r = signals_action(signal, nullptr, action);
+  action->sa_sigaction = actions[signal].handler.load(std::memory_order_relaxed);
+  action->sa_flags = actions[signal].flags.load(std::memory_order_relaxed);
+  return r;
+}
+
 void signals_take_over() noexcept {
   if (taken_over.exchange(true, std::memory_order_acq_rel)) return;
   AllBlocked blocked;
@@ -186,14 +198,20 @@ void signals_take_over() noexcept {
   errno = e;
 }
 
+void signals_leave(VThread* v, void* env) noexcept {
+  // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
+  uint64_t sp = ((uint64_t*)env)[6], guard;
+  asm("movq %%fs:0x30, %0" : "=r"(guard));
+  v->in_deliver = false;
+  signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
+  if (!v->is_main || v->signal_frames) return;
+  main_leaves_call(static_cast<MainThread*>(v));
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
+}
+
 bool signals_longjmp(void* env, int value) noexcept {
-  if (VThread* v = vt_platform.over ? vt_platform.over : current(); v && !v->is_main) {
-    // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
-    uint64_t sp = ((uint64_t*)env)[6], guard;
-    asm("movq %%fs:0x30, %0" : "=r"(guard));
-    signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
-    return false;
-  }
+  VThread* v = vt_platform.over ? vt_platform.over : current();
+  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env), false;
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
@@ -204,6 +222,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     c->in_handler = 0;
     vt_platform.depth = 0;
     vt_self = m;
+    signals_leave(m, env);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
@@ -217,8 +236,8 @@ bool signals_longjmp(void* env, int value) noexcept {
 }
 
 void signals_interrupt_blocking(MainThread* m) noexcept {
-  Carrier* where = m->carrier;
-  if (where->is_blocking && (m->handlers_ran & kHandlerInterrupting)) carrier_kick(where, Kick::kEndCall);
+  Carrier* where = __atomic_load_n(&m->carrier, __ATOMIC_ACQUIRE);
+  if (where && where->is_blocking && (m->handlers_ran & kHandlerInterrupting)) carrier_kick(where, Kick::kEndCall);
 }
 
 void signals_attend(Carrier* c) noexcept {

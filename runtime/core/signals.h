@@ -8,11 +8,16 @@ namespace vt {
 
 struct Carrier;
 struct MainThread;
+struct VThread;
 
 /// From here on every handler of the program runs through ours. @thread main, once per process
 void signals_take_over() noexcept;
 /// sigaction(2): 0 or -errno. @thread any @signal safe
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept;
+/// What the program asked for when `signal` came, though the kernel may have reset it since (SA_RESETHAND). 0 or -errno.
+int signals_delivered_action(int signal, struct sigaction* action) noexcept;
+/// Before a jump with `env`: the handlers of v's that run in v itself and that it leaves have ended; main goes on at home. @thread v
+void signals_leave(VThread* v, void* env) noexcept;
 /// siglongjmp out of a handler: false if the caller shall just jump. Doesn't return where the jump is main's to make.
 bool signals_longjmp(void* env, int value) noexcept;
 /// Main makes an announced blocking call on another OS thread: a handler that ended it natively ends it there.

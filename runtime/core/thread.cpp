@@ -170,7 +170,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
 
 /// The mask that a new thread inherits.
 uint64_t inherited_mask() noexcept {
-  if (VThread* v = current(); v && !v->is_main) return v->signal_mask.load(std::memory_order_relaxed);
+  if (VThread* v = current(); v && (!v->is_main || v->carrier->is_blocking)) return v->signal_mask.load(std::memory_order_relaxed);
   uint64_t mask = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   return mask;

@@ -9,6 +9,7 @@
 #include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/eject.h"
+#include "core/main_signals.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
 #include "core/registry.h"
@@ -31,9 +32,10 @@ struct SignalFrame {
   uint64_t mask;  // before it
   SignalFrame* below;
   bool in_masked_call;
+  bool in_place;
   bool by_kernel = false;
   char* stack_low = nullptr;  // by_kernel: the signal stack's, if it is on one
-  uint64_t os_mask = 0;
+  uint64_t os_mask = 0;   // by_kernel, or main's: on a blocking thread it's none of the program's
   stack_t os_stack = {};  // by_kernel and moved to the thread's own: the OS thread's signal stack, to be restored
 
   bool is_left_by(char* target) const noexcept { return target > (char*)this || target < stack_low; }
@@ -59,8 +61,10 @@ siginfo_t plain_info(int signal) noexcept {
   return info;
 }
 
-/// Standard signals are pending once, real-time ones as often as they were sent. False: no room.
-bool queue(VThread* v, int signal, const siginfo_t& info) noexcept {
+}  // namespace
+
+/// Standard signals are pending once, real-time ones as often as they were sent.
+bool signals_queue(VThread* v, int signal, const siginfo_t& info) noexcept {
   LockGuard guard(queue_lock);
   if (signal < __SIGRTMIN && (v->signals_pending.load(std::memory_order_relaxed) & bit(signal))) return true;
   PendingSignal* n = free_nodes;
@@ -78,9 +82,10 @@ bool queue(VThread* v, int signal, const siginfo_t& info) noexcept {
   return true;
 }
 
+namespace {
+
 /// False: somebody else has taken it (a handler on top of us).
 bool unqueue(VThread* v, int signal, siginfo_t* info) noexcept {
-  RuntimeSection section;
   LockGuard guard(queue_lock);
   if (!(v->signals_pending.load(std::memory_order_relaxed) & bit(signal))) return false;
   *info = plain_info(signal);  // sent by a handler, or without a node
@@ -156,21 +161,46 @@ vt_call_handler_on:
 
 bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
 
+/// A section of v's, which may be a platform thread meanwhile: what interrupts v finds it, and its handlers wait.
+void enter_section(VThread* v) noexcept {
+  v->depth = v->depth + 1;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+void leave_section(VThread* v) noexcept {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (v->is_main) main_signals_release();
+  v->depth = v->depth - 1;
+  if (v->depth == 0 && v->deferred_count) run_deferred(v);
+}
+
+/// In a section of v's, but for the handler itself: the next signal may not come before this one.
 __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) noexcept {
   struct sigaction action {};
-  if (signals_action(signal, nullptr, &action) < 0 || action.sa_handler == SIG_IGN) return 0;
-  if (action.sa_handler == SIG_DFL) return act_by_default(signal), (uint8_t)0;
-  if (action.sa_flags & SA_RESETHAND) {
+  bool is_reset = false;
+  int r = v->is_main ? main_signals_action(static_cast<MainThread*>(v), signal, &action, &is_reset) : signals_action(signal, nullptr, &action);
+  if (r < 0 || action.sa_handler == SIG_IGN || action.sa_handler == SIG_DFL) {
+    if (r == 0 && action.sa_handler == SIG_DFL) act_by_default(signal);
+    return 0;
+  }
+  if ((action.sa_flags & SA_RESETHAND) && !is_reset) {
     struct sigaction reset {};
     signals_action(signal, &reset, nullptr);
   }
   uint64_t mask;
   memcpy(&mask, &action.sa_mask, sizeof mask);
-  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call};
+  uint8_t kind = action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, v->in_place};
+  if (v->is_main) {
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &frame.os_mask, sizeof frame.os_mask);
+    main_handler_begins(static_cast<MainThread*>(v), kind);
+  }
   v->signal_frames = &frame;
   v->in_masked_call = false;
   ++v->handlers_run;
   signals_set_mask(v, frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal)));
+  v->in_deliver = false;
+  leave_section(v);
+  signals_deliver(v, nullptr);  // what it doesn't mask, and came meanwhile, comes on top of it
   ucontext_t mine;
   if (!context) {  // inside a call: the handler finds the registers of this frame
     context = &mine;
@@ -187,23 +217,31 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
     vt_call_handler_on((char*)stack.ss_sp + stack.ss_size, &call);
   else
     vt_call_handler(&call);
+  enter_section(v);
+  v->in_deliver = true;
   uint64_t after;
   memcpy(&after, &context->uc_sigmask, sizeof after);
   v->signal_frames = frame.below;
   v->in_masked_call = frame.in_masked_call;
+  v->in_place = frame.in_place;
+  if (v->is_main && v->carrier->is_blocking && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
   signals_set_mask(v, after);
-  return action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
+  return kind;
 }
 
-void put_barrier() noexcept {
+}  // namespace
+
+void signals_barrier() noexcept {
   constexpr int kExpedited = 8, kRegister = 16;
   if (sys::raw(SYS_membarrier, kExpedited, 0, 0) == 0) return;
   sys::raw(SYS_membarrier, kRegister, 0, 0);
   sys::raw(SYS_membarrier, kExpedited, 0, 0);
 }
 
+namespace {
+
 void notify(VThread* v) noexcept {
-  put_barrier();
+  signals_barrier();
   if (!signals_wanted(v) || cancel_end_wait(v)) return;
   if (Carrier* c = __atomic_load_n(&v->carrier, __ATOMIC_ACQUIRE)) eject_for_signals(c);
 }
@@ -212,10 +250,18 @@ void notify(VThread* v) noexcept {
 
 uint8_t signals_deliver(VThread* v, void* context) noexcept {
   uint8_t ran = 0;
-  while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed)) {
-    int signal = __builtin_ctzll(ready) + 1;
+  if (v->in_deliver) return ran;  // we are on top of the loop below, which looks again: in a flood of signals it's always so
+  while (signals_wanted(v)) {
+    enter_section(v);
+    v->in_deliver = true;
+    if (v->is_main) main_signals_look(static_cast<MainThread*>(v));
+    uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed);
+    int signal = ready ? __builtin_ctzll(ready) + 1 : 0;
     siginfo_t info;
-    if (unqueue(v, signal, &info)) ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
+    if (signal && unqueue(v, signal, &info)) ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
+    leave_section(v);
+    v->in_deliver = false;
+    if (!signal) break;
   }
   return ran;
 }
@@ -243,7 +289,7 @@ int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {
   }
   {
     RuntimeSection section;
-    if (!queue(v, signal, info)) return -EAGAIN;
+    if (!signals_queue(v, signal, info)) return -EAGAIN;
     if (v != current()) notify(v);
   }
   if (v == current()) signals_deliver(v, nullptr);
@@ -263,9 +309,12 @@ void signals_jumped(VThread* v, char* target) noexcept {
     if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) return;
     v->signal_frames = f->below;
     v->in_masked_call = false;  // the jump leaves the call, too
+    v->in_place = f->in_place;
     if (f->by_kernel) {
       vt_platform.over = nullptr;
       vt_self = v;
+    }
+    if (f->by_kernel || v->is_main) {
       sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &f->os_mask, nullptr, sizeof f->os_mask);
       if (f->os_stack.ss_size) sys::raw(SYS_sigaltstack, &f->os_stack, nullptr);
     }
@@ -275,7 +324,8 @@ void signals_jumped(VThread* v, char* target) noexcept {
 
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept {
   auto* uc = static_cast<ucontext_t*>(context);
-  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, true, (char*)uc->uc_stack.ss_sp};
+  SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, v->in_place, true,
+                    (char*)uc->uc_stack.ss_sp};
   memcpy(&frame.os_mask, &uc->uc_sigmask, sizeof frame.os_mask);
   uint64_t now = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &now, sizeof now);
@@ -311,31 +361,8 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   v->signal_frames = frame.below;
   signals_set_mask(v, after);
   uint64_t pipe = bit(SIGPIPE), os_mask = frame.os_mask & ~pipe;
-  if (v->blocks_pipe) os_mask |= pipe;
+  if (v->pipe != PipeMask::kOpen) os_mask |= pipe;
   memcpy(&uc->uc_sigmask, &os_mask, sizeof os_mask);
-}
-
-// ---------------------------------------------------------------- masks, and what the kernel must know of them
-
-void signals_follow_mask(Carrier* c, VThread* v) noexcept {
-  uint64_t pipe = bit(SIGPIPE);
-  timespec none{};
-  // What an unannounced write left pending on this OS thread was its own thread's, who is gone.
-  if (!v->blocks_pipe) sys::raw(SYS_rt_sigtimedwait, &pipe, nullptr, &none, sizeof pipe);
-  sys::raw(SYS_rt_sigprocmask, v->blocks_pipe ? SIG_BLOCK : SIG_UNBLOCK, &pipe, nullptr, sizeof pipe);
-  c->blocks_pipe = v->blocks_pipe;
-}
-
-void signals_set_mask(VThread* v, uint64_t mask) noexcept {
-  v->signal_mask.store(mask & ~(kUnmaskable | kLibcSignals), std::memory_order_seq_cst);
-  bool blocks_pipe = mask & bit(SIGPIPE);
-  if (v->blocks_pipe != blocks_pipe) {
-    if (!blocks_pipe) signal_take_pipe();
-    RuntimeSection section;
-    v->blocks_pipe = blocks_pipe;
-    signals_follow_mask(v->carrier, v);
-  }
-  signals_note_unblocked(mask);
 }
 
 void signals_notify_all() noexcept {
@@ -359,10 +386,10 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
   v->signals_pending.store(0, std::memory_order_relaxed);
   v->signals_awaited.store(0, std::memory_order_relaxed);
   v->signal_mask.store(mask, std::memory_order_relaxed);
-  v->blocks_pipe = mask & bit(SIGPIPE);
+  v->pipe = mask & bit(SIGPIPE) ? PipeMask::kBlocked : PipeMask::kOpen;
   signals_note_unblocked(mask);
   v->signal_frames = nullptr;
-  v->in_masked_call = false;
+  v->in_masked_call = v->in_deliver = false;
   v->alternate_stack = {};
   v->alternate_stack.ss_flags = SS_DISABLE;
 }
@@ -384,7 +411,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   VThread* v = current();
   uint64_t bits = 0, before = 0;
   if (set) memcpy(&bits, set, sizeof bits);
-  if (v->is_main) {  // its OS thread's own
+  if (v->is_main && !v->carrier->is_blocking) {  // its OS thread's own
     if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
     if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &before, sizeof bits); r < 0) return (int)r;
     if (set) signals_note_main_mask(how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits);
@@ -436,7 +463,7 @@ int thread_kill(pthread_t thread, int signal) noexcept {
 
 int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept {
   if (signal < 0 || signal > 64 || is_runtime_signal(signal) || signal == 32 || signal == 33) return -EINVAL;
-  auto* v = vthread_of((char*)thread);
+  VThread* v = thread_of(thread);
   if (signal == 0 || __atomic_load_n(&v->done, __ATOMIC_RELAXED)) return 0;
   if (signal == SIGKILL || signal == SIGSTOP) return (int)sys::raw(SYS_kill, getpid(), signal);
   return signals_send(v, signal, *info);
@@ -448,20 +475,9 @@ int thread_tgkill(pid_t process, pid_t id, int signal) noexcept {
   return thread_kill(v->handle(), signal);
 }
 
-void signal_take_pipe() noexcept {
-  VThread* v = current();
-  if (!v || v->is_main || !v->blocks_pipe) return;
-  uint64_t pipe = bit(SIGPIPE);
-  timespec none{};
-  siginfo_t info{};
-  if (sys::raw(SYS_rt_sigtimedwait, &pipe, &info, &none, sizeof pipe) != SIGPIPE) return;
-  RuntimeSection section;
-  queue(v, SIGPIPE, info);
-}
-
 uint64_t thread_pending_signals() noexcept {
   VThread* v = current();
-  return v && !v->is_main ? v->signals_pending.load(std::memory_order_relaxed) : 0;
+  return v ? v->signals_pending.load(std::memory_order_relaxed) & ~kLibcSignals : 0;
 }
 
 }  // namespace vt

@@ -36,7 +36,11 @@ bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept;
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept;
 /// Leaves a signal for v and sees to it that v notices. 0, -EAGAIN (too many queued). @thread any @signal safe
 int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept;
-/// Takes one of `set` out of v's own. 0: there is none. @thread v
+/// Leaves one in v, who looks by itself. False: no room. In a section @thread any
+bool signals_queue(VThread* v, int signal, const siginfo_t& info) noexcept;
+/// What the sender's side needs between the signal and the look where v is. @signal safe
+void signals_barrier() noexcept;
+/// Takes one of `set` out of v's own. 0: there is none. In a section of v's, or @thread scheduler
 int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept;
 /// siglongjmp out of handlers to where the stack pointer is `target`: the masks are what they were before those. @thread v
 void signals_jumped(VThread* v, char* target) noexcept;
@@ -44,10 +48,12 @@ void signals_jumped(VThread* v, char* target) noexcept;
 void signals_notify_all() noexcept;
 /// v's mask becomes `mask`. @thread v
 void signals_set_mask(VThread* v, uint64_t mask) noexcept;
-/// The OS thread's mask becomes v's, as far as the kernel must know it. @thread scheduler of c
+/// The OS thread's mask becomes v's, as far as the kernel must know it; SIGPIPEs of main's stay main's. @thread scheduler of c
 void signals_follow_mask(Carrier* c, VThread* v) noexcept;
 /// The main OS thread's mask has become `mask`: a process-directed signal that main blocks goes to a thread that doesn't. @thread main
 void signals_note_main_mask(uint64_t mask) noexcept;
+/// Main's mask, as it was told last.
+uint64_t signals_main_mask() noexcept;
 /// Some virtual thread's mask has become `mask`. @thread any
 void signals_note_unblocked(uint64_t mask) noexcept;
 /// Those that the monitor watches for. @thread monitor

@@ -45,6 +45,14 @@ struct WaitNote : Published<4> {
 
 enum class State : uint32_t { kFree, kRunnable, kRunning, kNotified, kParked };
 
+/// What a thread's mask says of SIGPIPE, which the kernel sends to the OS thread: its mask follows.
+enum class PipeMask : uint8_t {
+  kOpen,
+  kBlocked,
+  kMains,  // main blocks it: what is pending on its OS thread is main's, and leaves with it
+  kTaken,  // the same, and one lies in main's own queue: to be given back to its OS thread
+};
+
 constexpr int kNobodySaid = 100;  // a nice value that there isn't
 
 struct VThread : Self {
@@ -71,7 +79,8 @@ struct VThread : Self {
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
   bool bound = false;          // to `home`: core/slot.h
   bool in_masked_call = false;
-  bool blocks_pipe = false;    // SIGPIPE, which the kernel sends to the OS thread: its mask follows
+  PipeMask pipe = PipeMask::kOpen;
+  bool in_place = false;       // main, in an announced call: it waits where it is. core/main_signals.h
   std::atomic<bool> affinity_set{false};     // core/affinity.cpp
   std::atomic<bool> cancel_requested{false}; // core/cancel.h
   std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
@@ -109,6 +118,7 @@ struct VThread : Self {
   std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
+  bool in_deliver = false;       // between two of them
   stack_t alternate_stack = {};
   int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
   int nice = kNobodySaid;        // likewise; core/os_numbers.cpp
@@ -150,8 +160,8 @@ inline VThread* current() noexcept {
 extern std::atomic<uint64_t> live;
 /// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
 bool on_own_os_thread(const VThread* v) noexcept;
-/// In vfork or such a child, or boxed.
-inline bool mustnt_park(const VThread* v) noexcept { return v->in_vfork || v->boxed || (v->shares_area && !on_own_os_thread(v)); }
+/// In vfork or such a child, or boxed, or main away from its OS thread.
+inline bool mustnt_park(const VThread* v) noexcept { return v->in_vfork || v->boxed || v->in_place || (v->shares_area && !on_own_os_thread(v)); }
 /// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;

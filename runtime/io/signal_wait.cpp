@@ -101,7 +101,11 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
   siginfo_t found{};
   long fd = -1, r;
   for (int waited = 1;;) {
-    if ((r = signals_take(v, bits, &found))) break;
+    {
+      RuntimeSection section;
+      r = signals_take(v, bits, &found);
+    }
+    if (r) break;
     r = raw(SYS_rt_sigtimedwait, &bits, &found, &none, sizeof bits);
     if (r != -EAGAIN && r != -EINTR) break;
     r = waited < 0 ? waited : -EAGAIN;
