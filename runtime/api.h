@@ -151,6 +151,11 @@ int thread_cancel_type(int type, int* old) noexcept;
 bool thread_is_async() noexcept;
 /// The caller was cancelled, and hasn't disabled that. @signal safe
 bool thread_wants_cancel() noexcept;
+/// Handlers of the program's that have run on the caller, a virtual thread, up to now.
+uint32_t thread_handlers() noexcept;
+/// Did an announced call of the caller's end with EINTR on its own account: a cancellation, signals that wait, a handler since `handlers` were
+/// counted? Else it was a kick for the call that its OS thread made before, and the call is to be made again.
+bool thread_was_interrupted(uint32_t handlers) noexcept;
 /// What pthread_setattr_default_np(3) changed holds for later threads.
 void thread_defaults_changed() noexcept;
 /// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.

@@ -138,9 +138,12 @@ auto announced_if_busy(int busy, Try&& tried, Wait&& wait) {
   auto r = tried();
   if (r != -1 || errno != busy) return r;
   errno = before;
+  uint32_t handlers = thread_handlers();
   blocking([&] {
-    if (kIsCancelPoint[S] && thread_wants_cancel()) errno = EINTR;
-    else r = wait();
+    do {
+      if (kIsCancelPoint[S] && thread_wants_cancel()) errno = EINTR;
+      else r = wait();
+    } while (r == -1 && errno == EINTR && !thread_was_interrupted(handlers));
   });
   if (kIsCancelPoint[S] && r == -1 && errno == EINTR) pthread_testcancel();
   return r;

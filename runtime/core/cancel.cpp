@@ -121,4 +121,15 @@ bool thread_wants_cancel() noexcept {
   return v && cancel_wanted(v);
 }
 
+uint32_t thread_handlers() noexcept {
+  VThread* v = current();
+  return v->is_main ? vt_platform.handlers : v->handlers_run;
+}
+
+bool thread_was_interrupted(uint32_t handlers) noexcept {
+  VThread* v = current();
+  if (v->is_main && static_cast<MainThread*>(v)->handlers_ran) return true;
+  return cancel_wanted(v) || signals_wanted(v) || thread_handlers() != handlers;
+}
+
 }  // namespace vt
