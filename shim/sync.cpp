@@ -112,14 +112,67 @@ int cond_result(int r) {
 }  // namespace
 
 namespace {
-/// The cond or the mutex is libc's: our queue, and its mutex; or its own wait.
+// The mutexes of libc's that stand for ours in its waits on process-shared conds: the cond's gate. A waiter takes it, lets ours go, and waits
+// with it; who signals takes it, too, so whoever has had our mutex since then finds the waiter queued.
+constexpr unsigned kGateBits = 6;
+pthread_mutex_t gates[1 << kGateBits];  // all zeros: PTHREAD_MUTEX_INITIALIZER
+std::atomic<bool> gates_used{false};
+
+pthread_mutex_t* gate_of(const pthread_cond_t* c) { return &gates[(uintptr_t)c * 0x9e3779b97f4a7c15u >> (64 - kGateBits)]; }
+
+struct AtGate {
+  pthread_mutex_t *gate, *mutex;
+  volatile bool entered, let_go;
+};
+/// The wait has ended; or a cancellation unwinds it (we have no destructors then: -fno-exceptions), and the program's cleanup handlers come next.
+void leave_gate(void* p) {
+  auto* at = static_cast<AtGate*>(p);
+  if (at->entered) VT_REAL(pthread_mutex_unlock)(at->gate);
+  if (at->let_go) pthread_mutex_lock(at->mutex);
+}
+
+template <class Call>
+int wait_at_gate(pthread_cond_t* c, pthread_mutex_t* m, Call&& call) {
+  // The threads that held any aren't in a forked child.
+  if (!gates_used.exchange(true, std::memory_order_relaxed)) pthread_atfork(nullptr, nullptr, [] { memset(gates, 0, sizeof gates); });
+  AtGate at{gate_of(c), m, false, false};
+  int r = 0;
+  pthread_cleanup_push(leave_gate, &at);
+  r = announced([&] {
+    VT_REAL(pthread_mutex_lock)(at.gate);
+    at.entered = true;
+    int e = -vt::mutex_unlock(m);
+    if (e == 0) {
+      at.let_go = true;
+      e = call(at.gate);
+    }
+    VT_REAL(pthread_mutex_unlock)(at.gate);
+    at.entered = false;
+    return e;
+  });
+  pthread_cleanup_pop(1);
+  return r;
+}
+
+/// libc's signal or broadcast on a cond of its own.
+template <class Call>
+int signal_foreign(pthread_cond_t* c, Call&& call) {
+  if (!gates_used.load(std::memory_order_relaxed)) return call(c);
+  VT_REAL(pthread_mutex_lock)(gate_of(c));  // held for moments
+  int r = call(c);
+  VT_REAL(pthread_mutex_unlock)(gate_of(c));
+  return r;
+}
+
+/// The cond or the mutex is libc's: our queue, and its mutex; or its own wait, `call(mutex)`.
 template <class Call>
 int wait_foreign(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline, Call&& call) {
   if (vt::active() && !vt::cond_is_foreign(c))
     return cond_result(vt::cond_wait_around(c, m, clock, deadline, pthread_mutex_unlock, pthread_mutex_lock));
-  if (!is_bound(m)) return announced(call);
+  if (vt::active() && !vt::mutex_is_foreign(m)) return wait_at_gate(c, m, call);
+  if (!is_bound(m)) return announced([&] { return call(m); });
   if (int r = vt::foreign_begin(); r < 0) return -r;
-  int r = announced(call);
+  int r = announced([&] { return call(m); });
   vt::foreign_end(false);
   if (r == ENOTRECOVERABLE) vt::foreign_let_go();
   return r;
@@ -129,25 +182,25 @@ int wait_foreign(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const t
 VT_EXPORT int pthread_cond_wait(pthread_cond_t* c, pthread_mutex_t* m) {
   cancellation_point();
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, CLOCK_MONOTONIC, nullptr));
-  return wait_foreign(c, m, CLOCK_MONOTONIC, nullptr, [&] { return VT_REAL(pthread_cond_wait)(c, m); });
+  return wait_foreign(c, m, CLOCK_MONOTONIC, nullptr, [&](pthread_mutex_t* with) { return VT_REAL(pthread_cond_wait)(c, with); });
 }
 VT_EXPORT int pthread_cond_timedwait(pthread_cond_t* c, pthread_mutex_t* m, const timespec* deadline) {
   cancellation_point();
   if (!good_nanoseconds(*deadline)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, vt::cond_clock(c), deadline));
-  return wait_foreign(c, m, vt::cond_clock(c), deadline, [&] { return VT_REAL(pthread_cond_timedwait)(c, m, deadline); });
+  return wait_foreign(c, m, vt::cond_clock(c), deadline, [&](pthread_mutex_t* with) { return VT_REAL(pthread_cond_timedwait)(c, with, deadline); });
 }
 VT_EXPORT int pthread_cond_clockwait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline) {
   cancellation_point();
   if (!good_nanoseconds(*deadline) || (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC)) return EINVAL;
   if (cond_is_ours(c, m)) return cond_result(vt::cond_wait(c, m, clock, deadline));
-  return wait_foreign(c, m, clock, deadline, [&] { return VT_REAL(pthread_cond_clockwait)(c, m, clock, deadline); });
+  return wait_foreign(c, m, clock, deadline, [&](pthread_mutex_t* with) { return VT_REAL(pthread_cond_clockwait)(c, with, clock, deadline); });
 }
 VT_EXPORT int pthread_cond_signal(pthread_cond_t* c) {
-  return cond_is_ours(c, nullptr) ? -vt::cond_signal(c) : VT_REAL(pthread_cond_signal)(c);
+  return cond_is_ours(c, nullptr) ? -vt::cond_signal(c) : signal_foreign(c, VT_REAL(pthread_cond_signal));
 }
 VT_EXPORT int pthread_cond_broadcast(pthread_cond_t* c) {
-  return cond_is_ours(c, nullptr) ? -vt::cond_broadcast(c) : VT_REAL(pthread_cond_broadcast)(c);
+  return cond_is_ours(c, nullptr) ? -vt::cond_broadcast(c) : signal_foreign(c, VT_REAL(pthread_cond_broadcast));
 }
 VT_EXPORT int pthread_cond_destroy(pthread_cond_t* c) {
   return cond_is_ours(c, nullptr) ? -vt::cond_destroy(c) : VT_REAL(pthread_cond_destroy)(c);

@@ -160,7 +160,7 @@ void run_pinned(void (*call)(void*), void* arg) {
   } reserved;
   call(arg);
 }
-/// On the blocking thread; and back, however the call ends.
+/// On the blocking thread; and back. (Not when a cancellation unwinds the call: we have no destructors then. The thread ends where it is, main waits in place.)
 class Moved {
  public:
   Moved() noexcept : v_(current()) { v_->in_place = v_->is_main; }
