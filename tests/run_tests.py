@@ -8,7 +8,7 @@ A test is a plain program in tests/behaviour/<family>/: exit 0 passes, 77 skips,
 VTSHIM_TEST_MODES names those to run of the ways (native, shim, shim-1, shim-8, shim-chaos, shim-swap), VTSHIM_TEST_SEED seeds chaos mode,
 VTSHIM_TEST_LIMIT bounds one run (seconds), VTSHIM_TEST_JOBS run side by side.
 """
-import concurrent.futures, glob, os, subprocess, sys, tempfile
+import concurrent.futures, glob, os, signal, subprocess, sys, tempfile
 from bench import instructions
 from model import run as models
 from stress import fuzz, run as races
@@ -124,6 +124,9 @@ def in_each_mode(name, source, argv):
 
 
 def main():
+    # A shell starts what runs in its background with these ignored, and so would the tests.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN: signal.signal(number, signal.SIG_DFL)
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     count = {"ok": 0, "FAIL": 0, "skip": 0}
     tests = []

@@ -4,7 +4,6 @@ import os, signal, subprocess, sys, time
 
 PRELUDE = """
 import os, queue, select, signal, socket, subprocess, sys, threading, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background with SIGINT ignored
 def busy():
     n = 0
     while True: n += 1
