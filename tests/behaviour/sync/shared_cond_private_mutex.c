@@ -12,6 +12,7 @@ enum { kThreads = 8, kItems = 400 };
 
 struct Shared {
   pthread_cond_t more, room;
+  int done;
 };
 
 static struct Shared* g_shared;
@@ -125,14 +126,18 @@ static void* run(void* arg) {
   CHECK_RC(pthread_mutex_unlock(&g_mutex), 0);
   pid_t child = fork();
   CHECK(child >= 0);
-  if (child == 0) {
-    CHECK_RC(pthread_cond_signal(&g_shared->more), 0);
-    CHECK_RC(pthread_cond_signal(&g_shared->more), 0);
+  if (child == 0) {  // it can't hold the mutex, which is the parent's: again and again, then
+    while (!__atomic_load_n(&g_shared->done, __ATOMIC_ACQUIRE)) {
+      CHECK_RC(pthread_cond_signal(&g_shared->more), 0);
+      sched_yield();
+    }
     _exit(0);
   }
+  for (int i = 0; i < 2; ++i) join_thread(t[i]);
+  __atomic_store_n(&g_shared->done, 1, __ATOMIC_RELEASE);
   int status;
   CHECK(waitpid(child, &status, 0) == child && status == 0);
-  for (int i = 0; i < 2; ++i) join_thread(t[i]);
+  g_shared->done = 0;
   return arg;
 }
 
