@@ -260,8 +260,8 @@ void mask_restore(const sigset_t* saved) noexcept;
 /// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
 void vfork_enter() noexcept;
 void vfork_leave() noexcept;
-/// A child has the caller's memory and thread pointer, and runs beside it: it never parks, the caller does as before.
-void vfork_stay() noexcept;
+/// A child has the caller's memory and thread pointer, and runs beside it: it never parks, the caller does as before. -ENOTSUP on a slot.
+int vfork_stay() noexcept;
 /// What fork's handlers do, around calls that make a child without them (_Fork, clone). What fork_begins says goes to the other two.
 /// @signal safe
 bool fork_begins() noexcept;

@@ -192,7 +192,8 @@ VT_EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argume
     return (int)vt::shim::forked([&] { return (long)call(start_copy, &start); });
   }
   bool suspended = flags & CLONE_VFORK;
-  suspended ? vt::vfork_enter() : vt::vfork_stay();
+  if (suspended) vt::vfork_enter();
+  else if (int r = vt::vfork_stay(); r < 0) return (int)errno_result(r);
   int pid = call(function, argument);
   if (suspended) vt::vfork_leave();
   return pid;

@@ -298,8 +298,11 @@ bool is_boxed() noexcept {
   return v && v->boxed;
 }
 bool on_own_os_thread(const VThread* v) noexcept { return v->carrier && v->carrier->os_tid == sys::raw(SYS_gettid); }
-void vfork_stay() noexcept {
-  if (VThread* v = current()) v->shares_area = true;
+int vfork_stay() noexcept {
+  VThread* v = current();
+  if (v && swaps) return -ENOTSUP;  // the thread pointer is the slot's: when v parks the child would find another's variables there
+  if (v) v->shares_area = true;
+  return 0;
 }
 
 // A handler that stands on the runtime, whose locks may be held below it, goes without them.

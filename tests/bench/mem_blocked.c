@@ -26,12 +26,26 @@ static long proc_kib(const char *path, const char *key) {
   return value;
 }
 
+// What the machine has, once that stands still: what a process that has just ended gives back comes with delay.
+static long settled_available(void) {
+  enum { kSteady = 8, kAtMost = 200 };
+  const long kNoise = 256;  // KiB
+  long last = proc_kib("/proc/meminfo", "MemAvailable:");
+  for (int steady = 0, i = 0; steady < kSteady && i < kAtMost; ++i) {
+    usleep(50000);
+    long now = proc_kib("/proc/meminfo", "MemAvailable:");
+    steady = labs(now - last) <= kNoise ? steady + 1 : 0;
+    if (!steady) last = now;
+  }
+  return last;
+}
+
 static void cycle(pthread_t *threads, long n, long *available, long *resident) {
   for (long i = 0; i < n; ++i) BENCH_OK(pthread_create(&threads[i], NULL, body, NULL));
   for (long i = 0; i < n; ++i)
     while (sem_wait(&arrived)) BENCH_CHECK(errno == EINTR);
   usleep(300000);  // the last ones get from sem_post into sem_wait; the kernel's per-CPU counters settle
-  *available = proc_kib("/proc/meminfo", "MemAvailable:");
+  *available = settled_available();
   *resident = proc_kib("/proc/self/status", "VmRSS:");
   for (long i = 0; i < n; ++i) sem_post(&gate);
   for (long i = 0; i < n; ++i) BENCH_OK(pthread_join(threads[i], NULL));
