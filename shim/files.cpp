@@ -7,6 +7,7 @@
 
 #include "shim/real.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
 namespace {
@@ -15,7 +16,7 @@ bool has_mode(int flags) { return (flags & O_CREAT) || (flags & O_TMPFILE) == O_
 
 int open_at(int folder, const char* path, int flags, mode_t mode) {
   if (!vt::can_park()) return VT_REAL(openat64)(folder, path, flags, mode);
-  pthread_testcancel();
+  cancellation_point();
   return (int)errno_result(vt::io_open(folder, path, flags, mode));
 }
 

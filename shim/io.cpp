@@ -248,7 +248,7 @@ VT_EXPORT int fcntl64(int fd, int command, ...) {
   va_end(list);
   int r = -1;
   if ((command == F_SETLKW || command == F_OFD_SETLKW) && vt::can_park()) {
-    pthread_testcancel();
+    cancellation_point();
     return vt::shim::announced_if_busy<vt::shim::k_fcntl64>(
         EAGAIN, [&] { return VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument); },
         [&] { return VT_REAL(fcntl64)(fd, command, argument); });

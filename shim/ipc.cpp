@@ -8,16 +8,17 @@
 #include "shim/real.h"
 
 using vt::shim::announced_if_busy;
+using vt::shim::cancellation_point;
 
 VT_EXPORT ssize_t msgrcv(int queue, void* message, size_t size, long type, int flags) {
   if ((flags & IPC_NOWAIT) || !vt::can_park()) return VT_REAL(msgrcv)(queue, message, size, type, flags);
-  pthread_testcancel();
+  cancellation_point();
   return announced_if_busy<vt::shim::k_msgrcv>(ENOMSG, [&] { return VT_REAL(msgrcv)(queue, message, size, type, flags | IPC_NOWAIT); },
                            [&] { return VT_REAL(msgrcv)(queue, message, size, type, flags); });
 }
 VT_EXPORT int msgsnd(int queue, const void* message, size_t size, int flags) {
   if ((flags & IPC_NOWAIT) || !vt::can_park()) return VT_REAL(msgsnd)(queue, message, size, flags);
-  pthread_testcancel();
+  cancellation_point();
   return announced_if_busy<vt::shim::k_msgsnd>(EAGAIN, [&] { return VT_REAL(msgsnd)(queue, message, size, flags | IPC_NOWAIT); },
                            [&] { return VT_REAL(msgsnd)(queue, message, size, flags); });
 }
@@ -39,13 +40,13 @@ VT_EXPORT int semtimedop(int set, sembuf* operations, size_t count, const timesp
 // A queue that is O_NONBLOCK says EAGAIN before it looks at the time.
 VT_EXPORT ssize_t mq_receive(mqd_t queue, char* message, size_t size, unsigned* priority) {
   if (!vt::can_park()) return VT_REAL(mq_receive)(queue, message, size, priority);
-  pthread_testcancel();
+  cancellation_point();
   return announced_if_busy<vt::shim::k_mq_receive>(ETIMEDOUT, [&] { return VT_REAL(mq_timedreceive)(queue, message, size, priority, &kPast); },
                            [&] { return VT_REAL(mq_receive)(queue, message, size, priority); });
 }
 VT_EXPORT int mq_send(mqd_t queue, const char* message, size_t size, unsigned priority) {
   if (!vt::can_park()) return VT_REAL(mq_send)(queue, message, size, priority);
-  pthread_testcancel();
+  cancellation_point();
   return announced_if_busy<vt::shim::k_mq_send>(ETIMEDOUT, [&] { return VT_REAL(mq_timedsend)(queue, message, size, priority, &kPast); },
                            [&] { return VT_REAL(mq_send)(queue, message, size, priority); });
 }

@@ -5,6 +5,7 @@
 #include "shim/os_thread.h"
 #include "shim/real.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
 namespace {
@@ -204,7 +205,7 @@ VT_EXPORT int __clone(int (*function)(void*), void* stack, int flags, void* argu
 
 VT_EXPORT pid_t wait4(pid_t pid, int* status, int options, struct rusage* usage) {
   if (!vt::can_park()) return VT_REAL(wait4)(pid, status, options, usage);
-  pthread_testcancel();
+  cancellation_point();
   return (pid_t)errno_result(vt::io_wait4(pid, status, options, usage));
 }
 VT_EXPORT pid_t waitpid(pid_t pid, int* status, int options) {
@@ -217,6 +218,6 @@ VT_EXPORT pid_t __wait(int* status) { return wait(status); }
 VT_EXPORT pid_t wait3(int* status, int options, struct rusage* usage) { return wait4(-1, status, options, usage); }
 VT_EXPORT int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   if (!vt::can_park()) return VT_REAL(waitid)(type, id, info, options);
-  pthread_testcancel();
+  cancellation_point();
   return (int)errno_result(vt::io_waitid(type, id, info, options, nullptr));
 }

@@ -4,6 +4,7 @@
 #include "sys/clock.h"
 #include "sys/memory.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
 namespace {
@@ -32,7 +33,7 @@ class Masked {
 /// A mask that can't be read is the kernel's to refuse.
 bool parks(const sigset_t* mask = nullptr) {
   if (!vt::can_park() || (mask && !vt::sys::readable(mask, 8))) return false;
-  pthread_testcancel();
+  cancellation_point();
   return true;
 }
 

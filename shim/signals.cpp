@@ -6,6 +6,7 @@
 #include "shim/real.h"
 #include "sys/memory.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 using vt::shim::of_os_thread;
 using vt::sys::readable;
@@ -166,13 +167,13 @@ VT_EXPORT sighandler_t sigset(int signal, sighandler_t what) {
 
 VT_EXPORT int pause() {
   if (!vt::can_park()) return VT_REAL(pause)();
-  pthread_testcancel();
+  cancellation_point();
   int r = vt::signal_suspend(nullptr);
   return r == vt::kGoNative ? VT_REAL(pause)() : (int)errno_result(r);
 }
 VT_EXPORT int sigsuspend(const sigset_t* mask) {
   if (!vt::can_park() || !readable(mask, 8)) return VT_REAL(sigsuspend)(mask);
-  pthread_testcancel();
+  cancellation_point();
   int r = vt::signal_suspend(mask);
   return r == vt::kGoNative ? VT_REAL(sigsuspend)(mask) : (int)errno_result(r);
 }
@@ -194,7 +195,7 @@ VT_EXPORT int vt_sigpause(int mask) __asm__("sigpause");  // <signal.h> redirect
 VT_EXPORT int vt_sigpause(int mask) { return __sigpause(mask, 0); }
 VT_EXPORT int sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
   if (!vt::can_park() || !readable(set, 8) || (timeout && !readable(timeout, sizeof *timeout))) return VT_REAL(sigtimedwait)(set, info, timeout);
-  pthread_testcancel();
+  cancellation_point();
   int r = vt::signal_wait(set, info, timeout);
   return r == vt::kGoNative ? VT_REAL(sigtimedwait)(set, info, timeout) : (int)errno_result(r);
 }
@@ -204,7 +205,7 @@ VT_EXPORT int sigwaitinfo(const sigset_t* set, siginfo_t* info) {
 }
 VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
   if (!vt::can_park() || !readable(set, 8)) return VT_REAL(sigwait)(set, signal);
-  pthread_testcancel();
+  cancellation_point();
   int r;
   while ((r = vt::signal_wait(set, nullptr, nullptr)) == -EINTR) pthread_testcancel();
   if (r == vt::kGoNative) return VT_REAL(sigwait)(set, signal);

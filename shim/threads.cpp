@@ -8,6 +8,7 @@
 #include "shim/real.h"
 #include "sys/memory.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 using vt::shim::of_os_thread;
 using vt::sys::readable;
@@ -37,7 +38,7 @@ int join_platform(Call&& call) {
 }  // namespace
 
 VT_EXPORT int pthread_join(pthread_t thread, void** result) {
-  pthread_testcancel();
+  cancellation_point();
   if (vt::is_joined_here(thread)) return join_here(thread, result, CLOCK_MONOTONIC, nullptr);
   return join_platform([&] { return VT_REAL(pthread_join)(thread, result); });
 }
@@ -46,7 +47,7 @@ VT_EXPORT int pthread_tryjoin_np(pthread_t thread, void** result) {
   return VT_REAL(pthread_tryjoin_np)(thread, result);
 }
 VT_EXPORT int pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, const timespec* deadline) {
-  pthread_testcancel();
+  cancellation_point();
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return EINVAL;
   if (vt::is_joined_here(thread)) return join_here(thread, result, clock, deadline);
   return join_platform([&] { return VT_REAL(pthread_clockjoin_np)(thread, result, clock, deadline); });

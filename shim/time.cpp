@@ -2,6 +2,7 @@
 #include "shim/real.h"
 #include "sys/memory.h"
 
+using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 using vt::shim::of_os_thread;
 
@@ -40,7 +41,7 @@ int sleep_for(const timespec& time, timespec* left) {
 
 VT_EXPORT int nanosleep(const timespec* time, timespec* left) {
   if (!vt::can_park() || !readable(time, sizeof *time)) return VT_REAL(nanosleep)(time, left);
-  pthread_testcancel();
+  cancellation_point();
   if (!valid(*time)) return (int)errno_result(-EINVAL);
   return (int)errno_result(sleep_for(*time, left));
 }
@@ -49,7 +50,7 @@ VT_EXPORT int __nanosleep(const timespec* time, timespec* left) { return nanosle
 VT_EXPORT int clock_nanosleep(clockid_t clock, int flags, const timespec* time, timespec* left) {
   bool ours = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME;
   if (!vt::can_park() || !readable(time, sizeof *time)) return VT_REAL(clock_nanosleep)(clock, flags, time, left);
-  pthread_testcancel();
+  cancellation_point();
   if (!ours) {  // CPU-time clocks
     int r = 0;
     vt::blocking([&] { r = VT_REAL(clock_nanosleep)(clock, flags, time, left); });

@@ -160,21 +160,6 @@ void run_pinned(void (*call)(void*), void* arg) {
   } reserved;
   call(arg);
 }
-/// On the blocking thread; and back. (Not when a cancellation unwinds the call: we have no destructors then. The thread ends where it is, main waits in place.)
-class Moved {
- public:
-  Moved() noexcept : v_(current()) { v_->in_place = v_->is_main; }
-  ~Moved() {
-    RuntimeSection section;
-    v_->in_place = false;
-    if (current() == v_ && v_->carrier->is_blocking) from_blocking_thread();  // else in a child that a handler has forked
-  }
-  Moved(const Moved&) = delete;
-  Moved& operator=(const Moved&) = delete;
-
- private:
-  VThread* v_;
-};
 /// Not inlined: in the unit tests whoever was moved has other thread-local variables.
 __attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
   RuntimeSection section;
@@ -200,8 +185,13 @@ __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t 
     return;
   }
   if (!moved) return call(arg);
-  Moved there;
+  VThread* v = current();
+  v->in_place = v->is_main;
   call(arg);
+  // Not reached when a cancellation unwinds the call: the thread ends where it is, main waits in place.
+  RuntimeSection section;
+  v->in_place = false;
+  if (current() == v && v->carrier->is_blocking) from_blocking_thread();  // else in a child that a handler has forked
 }
 
 }  // namespace vt

@@ -123,7 +123,7 @@ bool thread_wants_cancel() noexcept {
 
 uint32_t thread_handlers() noexcept {
   VThread* v = current();
-  return v->is_main ? vt_platform.handlers : v->handlers_run;
+  return v->is_main ? handlers_counted() : v->handlers_run;
 }
 
 bool thread_was_interrupted(uint32_t handlers) noexcept {

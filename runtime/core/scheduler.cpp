@@ -347,8 +347,7 @@ void give_back(Carrier* c) noexcept {
 /// long one for as long as all of them stay runnable. Each kPollEvery switches a carrier looks at one other's queue, in turn.
 void balance(Carrier* c) noexcept {
   unsigned n = carrier_count();
-  if (n < 2 || swaps) return;
-  if (!steal_credit.quick()) return;
+  if (n < 2 || swaps || !steal_credit.quick()) return;
   constexpr uint32_t kSlack = 8;
   Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
   if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);

@@ -118,7 +118,7 @@ struct VThread : Self {
   std::atomic<uint64_t> signals_awaited{0};  // by sigwait(3) and its kin
   struct PendingSignal* signal_queue = nullptr;
   struct SignalFrame* signal_frames = nullptr;  // its handlers that run now
-  bool in_deliver = false;       // between two of them
+  bool in_deliver = false;      // signals_deliver() is between two of them
   stack_t alternate_stack = {};
   int policy = 0, priority = 0;  // as pthread_setschedparam(3) said: numbers, which change nothing
   int nice = kNobodySaid;        // likewise; core/os_numbers.cpp

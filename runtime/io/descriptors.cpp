@@ -28,15 +28,14 @@ std::atomic<bool> low_water_in_use{false};
 // microsecond on some hosts. A fact dies with its fd's number (close) or when anything becomes non-blocking anywhere in the
 // process (a new epoch), since descriptions are shared. Descriptors 0 to 2 are shared with other processes: always asked.
 
-constexpr int kKnownFds = known::kFds;
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
-uint32_t history[kKnownFds];               // epoch << 8 | misses
-uint32_t streams[kKnownFds];             // the epoch in which it was seen not to be a file
-uint8_t kinds[kKnownFds];                // a Kind
+uint32_t history[known::kFds];           // epoch << 8 | misses
+uint32_t streams[known::kFds];           // the epoch in which it was seen not to be a file
 enum Kind : uint8_t { kUnasked, kStreamSocket, kOther };
+uint8_t kinds[known::kFds];              // a Kind
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
-bool is_known(int fd) noexcept { return fd > 2 && fd < kKnownFds; }
+bool is_known(int fd) noexcept { return fd > 2 && (unsigned)fd < known::kFds; }
 
 /// A socket's option `name`, of type T; none if the program has never set it on any.
 template <class T>

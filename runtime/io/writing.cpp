@@ -56,20 +56,12 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
   }
 }
 
-}  // namespace
-
-namespace {
-
 constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
 
 bool has_room(int fd) noexcept {
   pollfd p{fd, POLLOUT, 0};
   return raw(SYS_poll, &p, 1, 0) == 1;
 }
-
-}  // namespace
-
-namespace {
 
 /// Others run on this carrier now, each for a moment, whose operations go to the kernel together with this one; and a system call costs
 /// more than a turn through the queue. In chaos mode always. @thread any in user context
@@ -100,9 +92,6 @@ ssize_t send_in_batch(int flags, Prepare&& prepare) noexcept {
   return r;
 }
 
-}  // namespace
-
-namespace {
 /// The rest of a write whose first try, one that doesn't wait, came to `first`.
 ssize_t go_on(int fd, const iovec* vector, int count, off_t offset, int flags, ssize_t first) noexcept {
   if (flags & RWF_NOWAIT) return first;
@@ -139,6 +128,7 @@ ssize_t go_on(int fd, const iovec* vector, int count, off_t offset, int flags, s
     return raw(SYS_pwritev2, fd, rest.vector, rest.count, offset, 0, may_wait ? flags : flags | RWF_NOWAIT);
   });
 }
+
 }  // namespace
 
 ssize_t io_pwritev(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
@@ -159,7 +149,7 @@ ssize_t io_write(int fd, const void* buffer, size_t size) noexcept {
 }
 ssize_t io_writev(int fd, const iovec* vector, int count) noexcept {
   if (seems_nonblocking(fd)) return raw(SYS_writev, fd, vector, count);
-  if (count > 0 && count <= IOV_MAX && seems_stream_socket(fd) && joins_batch(fd, 0) && !(swaps && in_slot(vector, count))) {
+  if (count > 0 && count <= IOV_MAX && seems_stream_socket(fd) && joins_batch(fd, 0) && !in_slot(vector, count)) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(vector);
     message.msg_iovlen = (size_t)count;

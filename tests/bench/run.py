@@ -124,6 +124,14 @@ def cpu_model() -> str:
         return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
 
 
+def show_profiles(benchmarks: list[Benchmark], contenders: list[Contender], context: Context) -> None:
+    for benchmark in benchmarks:
+        try:
+            print(cpu_profile.profile(benchmark, contenders, context), flush=True)
+        except NotHere as e:
+            print(f"{benchmark.name} skipped: {e}", flush=True)
+
+
 def run_all(args: argparse.Namespace) -> dict:
     """Measures what was chosen, prints it, and returns all of it."""
     fsgsbase = platform.machine() == "x86_64" and bool(hwcap2() & 2) and not args.calls
@@ -144,8 +152,7 @@ def run_all(args: argparse.Namespace) -> dict:
     for name in (name for name, line in probes.items() if not line):
         print(f"  {name}: THE PRELOAD MADE NO VIRTUAL THREADS: what follows compares native with native")
     if args.profile:
-        for benchmark in benchmarks:
-            print(cpu_profile.profile(benchmark, contenders, context), flush=True)
+        show_profiles(benchmarks, contenders, context)
         sys.exit(0)
     print(report.row(*report.HEADINGS), flush=True)
 
