@@ -56,6 +56,8 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.carriers = (unsigned)n; }},
     {"VTSHIM_MAX_CARRIERS", "256", "1..256", "carriers at most, with those that stand in for stuck ones", 1, 256, nullptr,
      [](uint64_t n, const char*) { config.max_carriers = (unsigned)n; }},
+    {"VTSHIM_LOOPS", "1", "0..256", "threads with a busy event loop (epoll_wait) that get an OS thread of their own", 0, 256, nullptr,
+     [](uint64_t n, const char*) { config.loops = (int)n; }},
     {"VTSHIM_TLS", "auto", "auto|arch_prctl|fsgsbase|swap", "how a thread area is mounted", 0, 0, kTls,
      [](uint64_t n, const char*) { config.tls = (TlsBackend)n; }},
     {"VTSHIM_FSGSBASE", "auto", "auto|no", "no: as on a host that lacks it, for tests and comparisons", 0, 0, kFsGsBase,

@@ -13,6 +13,7 @@ enum class StealPolicy : uint8_t { kAuto, kLazy, kQuick };
 struct Config {
   unsigned carriers = 0;  // 0: as many as CPUs in the affinity mask
   unsigned max_carriers = 256;
+  int loops = 1;  // event loops that have OS threads of their own, at most
   TlsBackend tls = TlsBackend::kAuto;
   bool fsgsbase = true;  // to be used where the host has it
   size_t stack = 0;  // bytes; 0: RLIMIT_STACK's default, as glibc

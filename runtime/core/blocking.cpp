@@ -160,25 +160,27 @@ void run_pinned(void (*call)(void*), void* arg) {
   } reserved;
   call(arg);
 }
+}  // namespace
+
 /// Not inlined: in the unit tests whoever was moved has other thread-local variables.
-__attribute__((noinline)) Claim move_to_blocking_thread() noexcept {
+__attribute__((noinline)) Claim blocking_move() noexcept {
   RuntimeSection section;
   VThread* v = current();
   if (pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
   Claim claim = blocking_claim();
   if (claim != Claim::kYes) return claim;
   ++v->carrier->parks[(int)ParkReason::kBlocking];
+  v->note.clear();  // for registry.cpp: what it waited for before
   to_blocking_thread();
   return claim;
 }
-}  // namespace
 
 /// api.h
 /// Not to be looked into: what is computed before the call, an address of thread-local memory say, may not serve in it on a slot.
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
   if (!can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
   Claim claim;
-  while ((claim = move_to_blocking_thread()) == Claim::kLater) yield_now();
+  while ((claim = blocking_move()) == Claim::kLater) yield_now();
   bool moved = claim == Claim::kYes;
   if (!moved && current()->exclusive) {
     run_pinned(call, arg);

@@ -18,6 +18,9 @@ void blocking_unclaim() noexcept;
 /// @thread scheduler
 void blocking_push(VThread* v) noexcept;
 
+/// The caller goes to such a thread, and stays until it parks. kNo also if it's pinned, or on one. @thread vthread, not in a section @parks
+Claim blocking_move() noexcept;
+
 unsigned blocking_threads_started() noexcept;
 unsigned blocking_threads_alive() noexcept;
 void blocking_after_fork() noexcept;

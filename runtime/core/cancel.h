@@ -11,6 +11,12 @@ namespace vt {
 inline bool cancel_wanted(const VThread* v) noexcept {
   return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !v->cancel_disabled.load(std::memory_order_relaxed);
 }
+/// For sys::stoppable(): set as long as cancel_wanted(v). @thread v
+inline const bool* cancel_flag(const VThread* v) noexcept {
+  static constexpr bool kNever = false;
+  static_assert(sizeof v->cancel_requested == sizeof(bool));
+  return v->cancel_disabled.load(std::memory_order_relaxed) ? &kNever : (const bool*)&v->cancel_requested;
+}
 /// Ends v's wait, if it is in one that cancellation ends. The request is noted in v already. @thread any in user context
 void cancel_thread(VThread* v) noexcept;
 /// Ends v's wait, whatever it is, so that it looks at its signals. False: it is in none. @thread any in user context

@@ -25,6 +25,7 @@
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/futex.h"
+#include "sys/stoppable.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 
@@ -301,7 +302,7 @@ bool at_call(const ucontext_t* uc) noexcept {
 }
 
 void end_call(ucontext_t* uc) noexcept {
-  if (!at_call(uc)) return;
+  if (sys::stop_call(uc) || !at_call(uc)) return;
   auto& registers = uc->uc_mcontext.gregs;
   registers[REG_RAX] = -EINTR;
   registers[REG_RIP] += 2;

@@ -28,6 +28,8 @@ class Published {
     *sequence = s;
     return !(s & 1) && unchanged(s);
   }
+  /// Changes with each write. @thread writer
+  uint32_t changes() const noexcept { return sequence_.load(std::memory_order_relaxed); }
   /// Nothing was written since read() gave `sequence`.
   bool unchanged(uint32_t sequence) const noexcept { return sequence_.load(std::memory_order_acquire) == sequence; }
 

@@ -21,7 +21,7 @@
 
 namespace vt {
 
-UringFeatures uring_features;
+std::atomic<bool> uring_has_epoll_wait{false};
 
 namespace {
 constexpr unsigned kEntries = 256;        // submissions between two enters
@@ -42,13 +42,12 @@ void probe(io_uring* ring) noexcept {
   memset(memory, 0, sizeof memory);
   auto* p = (io_uring_probe*)memory;
   if (io_uring_register_probe(ring, p, 256) == 0)
-    uring_features.epoll_wait = p->last_op >= kOpEpollWait && (p->ops[kOpEpollWait].flags & IO_URING_OP_SUPPORTED);
+    uring_has_epoll_wait.store(p->last_op >= kOpEpollWait && (p->ops[kOpEpollWait].flags & IO_URING_OP_SUPPORTED), std::memory_order_relaxed);
 }
 }  // namespace
 
 int Reactor::open() noexcept {
   int r = set_up(&ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-  uring_features.defer_taskrun = r == 0;
   if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
   if (r == -EINVAL) r = set_up(&ring_, 0);
   if (r < 0) return r;

@@ -20,13 +20,9 @@ struct IoOp {
   void (*complete)(IoOp* op, int result, Carrier* here) = nullptr;
 };
 
-/// What the kernel offers, from the probe at the first ring.
-struct UringFeatures {
-  bool defer_taskrun = false;
-  bool epoll_wait = false;  // IORING_OP_EPOLL_WAIT, linux 6.15
-};
-extern UringFeatures uring_features;
-inline constexpr uint8_t kOpEpollWait = 59;  // IORING_OP_EPOLL_WAIT; liburing 2.3 doesn't know it
+/// The kernel has IORING_OP_EPOLL_WAIT (linux 6.15; liburing 2.3 doesn't know it): each ring asks as it's opened.
+extern std::atomic<bool> uring_has_epoll_wait;
+inline constexpr uint8_t kOpEpollWait = 59;
 
 class Reactor {
  public:

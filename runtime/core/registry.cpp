@@ -189,7 +189,7 @@ bool look(VThread* v, State state, ThreadInfo* out) noexcept {
   if (v->is_main) os_name(out->id, out->name);
   else v->get_name(out->name);
   if (!whole || now != state) return false;
-  if (now == State::kParked) {
+  if (now == State::kParked || (out->doing == Doing::kBlocking && words[0])) {
     out->reason = (ParkReason)(words[0] & ((1 << WaitNote::kCountShift) - 1));
     out->fd_count = (uint32_t)(words[0] >> WaitNote::kCountShift);
     out->deadline = words[3];

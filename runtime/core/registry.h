@@ -34,7 +34,7 @@ enum class Doing : uint8_t {
   kRunning,   // on a carrier, or on its way off it
   kRunnable,  // in a queue
   kWaiting,   // parked; the fields below say for what
-  kBlocking,  // on an OS thread of its own, in a call that may block it
+  kBlocking,  // on an OS thread of its own, in a call that may block it, or as an event loop
   kEnded,     // nobody has joined it yet
   kCount
 };

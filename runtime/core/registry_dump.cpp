@@ -139,7 +139,7 @@ void line(Lines& out, const ThreadInfo& t, uint64_t now) noexcept {
   out.put("thread ");
   out.thread(t.id, t.name);
   out.put("%s: %s", t.is_main ? " (main)" : "", kDoingNames[(int)t.doing]);
-  if (t.doing == Doing::kWaiting) what_for(out, t, now);
+  if (t.reason != ParkReason::kNone) what_for(out, t, now);
   out.put("; since ");
   out.seconds(now > t.since ? now - t.since : 0);
   if (t.carrier >= 0) out.put(", carrier %d (tid %d)", t.carrier, t.os_tid);

@@ -107,6 +107,7 @@ void after_fork_in_child() noexcept {
   carriers_after_fork();
   monitor_after_fork();
   blocking_after_fork();
+  event_loops_after_fork();
   pins_after_fork(v);
   unit_pool_after_fork(v);
   live.store(0, std::memory_order_relaxed);

@@ -289,6 +289,7 @@ void chaos_yield() noexcept {
 
 void leave_for_ever() noexcept {
   pins_end(current());
+  event_loop_ends(current());
   leave(current(), Commit::kExit);
   __builtin_unreachable();
 }

@@ -19,6 +19,7 @@
 
 #include <atomic>
 
+#include "core/event_loop.h"
 #include "core/park_reason.h"
 #include "core/published.h"
 #include "core/self.h"
@@ -97,6 +98,7 @@ struct VThread : Self {
   bool keep_libc = true;       // libc's block survives recycling
 
   // ---- scheduling
+  LoopHistory loop;
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   bool reserves = false;       // counted in carrier->reserved

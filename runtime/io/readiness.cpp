@@ -11,6 +11,8 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "core/cancel.h"
+#include "core/event_loop.h"
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
@@ -19,6 +21,7 @@
 #include "io/operations.h"
 #include "sys/clock.h"
 #include "sys/memory.h"
+#include "sys/stoppable.h"
 
 namespace vt {
 namespace {
@@ -83,6 +86,25 @@ int epoll_wait_in_ring(int epfd, epoll_event* events, int max, uint64_t deadline
   if (wait.interrupted) return -EINTR;
   if (wait.go_native) return kGoNative;
   return entry.result == -ECANCELED || entry.result == -EAGAIN || entry.result == -EINTR ? 0 : entry.result;
+}
+
+/// epoll_wait by the kernel, on an OS thread that is the caller's: how many events, or -errno.
+int epoll_wait_in_kernel(VThread* v, int epfd, epoll_event* events, int max, uint64_t deadline) noexcept {
+  uint32_t handlers = thread_handlers();
+  const bool* stop = cancel_flag(v);
+  long r;
+  v->note.on_descriptors(ParkReason::kPoll, {epfd}, 1, deadline);
+  do {
+    timespec left, *limit = nullptr;
+    if (deadline != kForever) {
+      uint64_t now = sys::now();
+      left = sys::to_timespec(deadline > now ? deadline - now : 0);
+      limit = &left;
+    }
+    r = sys::stoppable(stop, SYS_epoll_pwait2, epfd, events, max, limit, nullptr, 8);
+  } while (r == -EINTR && !thread_was_interrupted(handlers));
+  v->note.clear();
+  return (int)r;
 }
 
 /// The kernel's table of descriptors has this many places, and select looks at no more bits. INT_MAX: unknown.
@@ -176,13 +198,12 @@ int io_select(int count, fd_set* reads, fd_set* writes, fd_set* excepts, const t
   return r;
 }
 
-int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
-  if (!valid(timeout)) return -EINVAL;
-  uint64_t deadline = deadline_of(timeout);
+namespace {
+/// On a carrier. @parks
+int epoll_wait_parked(int epfd, epoll_event* events, int max, const timespec* timeout, uint64_t deadline) noexcept {
   pollfd one{epfd, POLLIN, 0};
-  bool by_ring = uring_features.epoll_wait && max > 0 && !in_slot(events);  // core/slot.h: such memory isn't its own meanwhile
+  bool by_ring = uring_has_epoll_wait.load(std::memory_order_relaxed) && max > 0 && !in_slot(events);  // core/slot.h: such memory isn't its own meanwhile
   bool ask = !by_ring || (timeout && sys::to_ns(*timeout) == 0) || worth_a_try(epfd);
-  main_call_begins(current());
   for (int waited = 0;; ask = true) {
     if (ask) {
       int r = (int)raw(SYS_epoll_wait, epfd, events, max, 0);
@@ -195,6 +216,19 @@ int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeou
     if (waited > 0) return waited;
     if (waited < 0 && waited != -EINTR && waited != kGoNative) by_ring = false, waited = 0;  // the call itself is to say so
   }
+}
+
+}  // namespace
+
+int io_epoll_wait(int epfd, epoll_event* events, int max, const timespec* timeout) noexcept {
+  if (!valid(timeout)) return -EINVAL;
+  VThread* v = current();
+  main_call_begins(v);
+  uint64_t deadline = deadline_of(timeout);
+  if (timeout && sys::to_ns(*timeout) == 0) return epoll_wait_parked(epfd, events, max, timeout, deadline);  // it asks
+  int r = event_loop_begins(v) ? epoll_wait_in_kernel(v, epfd, events, max, deadline) : epoll_wait_parked(epfd, events, max, timeout, deadline);
+  event_loop_waited(v);
+  return r;
 }
 
 }  // namespace vt

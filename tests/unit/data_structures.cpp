@@ -1,9 +1,13 @@
 // Timers, run queues, buckets, lists, settings, the log's formatter.
 #include <doctest/doctest.h>
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -18,6 +22,7 @@
 #include "core/timer_heap.h"
 #include "core/wait_table.h"
 #include "sys/clock.h"
+#include "sys/stoppable.h"
 
 namespace {
 
@@ -271,4 +276,26 @@ TEST_CASE("time arithmetic saturates") {
   CHECK(vt::sys::add(vt::sys::kForever - 1, 5) == vt::sys::kForever);
   timespec past{1, 0};
   CHECK(vt::sys::to_monotonic(CLOCK_REALTIME, past) == 0);
+}
+
+TEST_CASE("a call is stopped when a handler comes between the look at the flag and the kernel") {
+  constexpr bool kStop = true, kGo = false;
+  CHECK(vt::sys::stoppable(&kGo, SYS_getpid) == getpid());
+  CHECK(vt::sys::stoppable(&kStop, SYS_getpid) == -EINTR);
+  CHECK(vt::sys::stoppable(&kGo, SYS_read, -1, nullptr, 0) == -EBADF);
+  // The look itself faults, so the handler stands in the middle.
+  void* none = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(none != MAP_FAILED);
+  struct sigaction stops {}, before;
+  stops.sa_flags = SA_SIGINFO;
+  stops.sa_sigaction = [](int, siginfo_t*, void* context) {
+    if (!vt::sys::stop_call(static_cast<ucontext_t*>(context))) abort();
+  };
+  REQUIRE(sigaction(SIGSEGV, &stops, &before) == 0);
+  CHECK(vt::sys::stoppable((const bool*)none, SYS_getpid) == -EINTR);
+  REQUIRE(sigaction(SIGSEGV, &before, nullptr) == 0);
+  ucontext_t elsewhere{};
+  elsewhere.uc_mcontext.gregs[REG_RIP] = (greg_t)vt::sys::vt_stoppable_enters + 2;
+  CHECK(!vt::sys::stop_call(&elsewhere));
+  munmap(none, 4096);
 }

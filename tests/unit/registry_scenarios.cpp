@@ -35,7 +35,7 @@ std::string wrong(const vt::ThreadInfo& t) {
   auto is = [](bool ok, const char* what) { return ok ? std::string() : std::string(what); };
   if (memchr(t.name, 0, sizeof t.name) == nullptr) return "name";
   if (t.doing >= vt::Doing::kCount) return "doing";
-  if (t.doing != vt::Doing::kWaiting) return is(!t.object && !t.fd_count && !t.holder, "leftovers");
+  if (t.doing != vt::Doing::kWaiting && t.doing != vt::Doing::kBlocking) return is(!t.object && !t.fd_count && !t.holder, "leftovers");
   if (t.is_main) return {};
   uint64_t soon = vt::sys::now() + vt::sys::kSecond;
   int own = strncmp(t.name, "wait-", 5) ? -1 : t.name[5] - '0';

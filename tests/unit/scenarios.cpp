@@ -2,6 +2,8 @@
 // Results are counted, not CHECKed, on virtual threads: doctest keeps state of its own per OS thread.
 #include <doctest/doctest.h>
 #include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +14,9 @@
 #include <vector>
 
 #include "api.h"
+#include "core/carrier.h"
+#include "core/registry.h"
+#include "core/vthread.h"
 #include "sys/clock.h"
 #include "sys/raw.h"
 
@@ -247,6 +252,62 @@ TEST_CASE("announced blocking calls leave the carriers to others") {
     }
   });
   for (auto& p : pipes) close(p[0]), close(p[1]);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("event loops: one has an OS thread of its own, and gives it back in the end; the registry tells what it waits for") {
+  wrong = 0;
+  int epoll = epoll_create1(0), ready = eventfd(1, 0);
+  epoll_event e{EPOLLIN, {}};
+  REQUIRE(epoll_ctl(epoll, EPOLL_CTL_ADD, ready, &e) == 0);
+  auto loop = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      epoll_event got;
+      expect(vt::io_epoll_wait(epoll, &got, 1, nullptr) == 1);
+    }
+  };
+  std::atomic<int> alone{0}, both{0};
+  pthread_barrier_t pair;
+  REQUIRE(vt::barrier_init(&pair, 2) == 0);
+  for (int round = 0; round < 10; ++round)
+    on_threads(1, [&](int) {
+      loop(1000);
+      alone += vt::current()->carrier->is_blocking;
+    });
+  CHECK(alone >= 8);  // windows in which this machine was elsewhere don't count
+  on_threads(2, [&](int) {
+    loop(1000);
+    both += vt::current()->loop.has_place;
+    vt::barrier_wait(&pair);
+  });
+  CHECK(both <= 1);
+  CHECK(vt::barrier_destroy(&pair) == 0);
+
+  // What it waits for shows, though it isn't parked.
+  std::atomic<vt::VThread*> waits{nullptr};
+  pthread_t thread;
+  auto body = [&] {
+    do loop(200);
+    while (!vt::current()->carrier->is_blocking);
+    eventfd_t value;
+    eventfd_read(ready, &value);
+    waits = vt::current();
+    loop(1);
+  };
+  auto start = [](void* p) -> void* { return (*(decltype(body)*)p)(), nullptr; };
+  REQUIRE(vt::thread_create(&thread, nullptr, start, &body) == 0);
+  while (!waits) sched_yield();
+  for (vt::ThreadInfo info;;) {
+    REQUIRE(vt::registry_snapshot(waits.load()->slot, &info));
+    if (info.doing != vt::Doing::kBlocking || info.reason != vt::ParkReason::kPoll) continue;
+    CHECK(info.fd_count == 1);
+    CHECK(info.fds[0] == epoll);
+    break;
+  }
+  eventfd_write(ready, 1);
+  REQUIRE(vt::thread_join(thread, nullptr, CLOCK_MONOTONIC, nullptr) == 0);
+  close(epoll);
+  close(ready);
   CHECK(wrong == 0);
 }
 

@@ -6,7 +6,8 @@
 static void* body(void* arg) {
   int file = unnamed_file(0), fds[2];
   CHECK_OK(ftruncate(file, 8192));
-  char* map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  // Far from where the kernel would put another's mapping, a new carrier's ring say, when it's gone.
+  char* map = mmap((void*)0x100000000000, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, file, 0);
   CHECK(map != MAP_FAILED);
   memset(map, 'x', 8192);
   errno = 123;
