@@ -60,6 +60,10 @@ inline void blocking(F&& f) {
   run_blocking([](void* p) { (*static_cast<F*>(p))(); }, &f, sizeof f);
 }
 
+/// A system call that may wait, in the same way; nothing of libc's is involved. `cancel_point`: a cancellation ends it, whenever it comes. >= 0 or
+/// -errno; -EINTR also where thread_was_interrupted() says no. Only with can_park(). @parks
+long blocking_system_call(bool cancel_point, long number, const long (&arguments)[6]) noexcept;
+
 /// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The
 /// last virtual thread has ended, and the runtime wants to.
 inline constexpr int kGoNative = -4094;
@@ -149,13 +153,17 @@ int thread_cancel(pthread_t thread) noexcept;
 int thread_cancel_state(int state, int* old) noexcept;
 int thread_cancel_type(int type, int* old) noexcept;
 bool thread_is_async() noexcept;
+/// Around an announced call of libc's that is a cancellation point: a cancellation ends the system call that it is in. False: the caller was
+/// cancelled before, and is not to make the call.
+bool cancel_point_begins() noexcept;
+void cancel_point_ends() noexcept;
 /// The caller was cancelled, and hasn't disabled that. @signal safe
 bool thread_wants_cancel() noexcept;
 /// Handlers of the program's that have run on the caller, a virtual thread, up to now.
 uint32_t thread_handlers() noexcept;
-/// Did an announced call of the caller's end with EINTR on its own account: a cancellation, signals that wait, a handler since `handlers` were
-/// counted? Else it was a kick for the call that its OS thread made before, and the call is to be made again.
-bool thread_was_interrupted(uint32_t handlers) noexcept;
+/// Did an announced call of the caller's end with EINTR on its own account: a cancellation at a cancellation point, signals that wait, a handler since
+/// `handlers` were counted? Else it was a kick for the call that its OS thread made before, and the call is to be made again.
+bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept;
 /// What pthread_setattr_default_np(3) changed holds for later threads.
 void thread_defaults_changed() noexcept;
 /// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.

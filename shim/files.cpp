@@ -62,12 +62,12 @@ VT_EXPORT int mknod(const char* path, mode_t mode, dev_t device) { return mknoda
 // ---------------------------------------------------------------- from descriptor to descriptor
 
 VT_EXPORT ssize_t splice(int in, off64_t* in_offset, int out, off64_t* out_offset, size_t size, unsigned flags) {
-  VT_BLOCKING(splice, in, in_offset, out, out_offset, size, flags);
+  VT_BLOCKING_CALL(splice, in, in_offset, out, out_offset, size, flags);
 }
-VT_EXPORT ssize_t tee(int in, int out, size_t size, unsigned flags) { VT_BLOCKING(tee, in, out, size, flags); }
-VT_EXPORT ssize_t vmsplice(int fd, const iovec* vector, size_t count, unsigned flags) { VT_BLOCKING(vmsplice, fd, vector, count, flags); }
+VT_EXPORT ssize_t tee(int in, int out, size_t size, unsigned flags) { VT_BLOCKING_CALL(tee, in, out, size, flags); }
+VT_EXPORT ssize_t vmsplice(int fd, const iovec* vector, size_t count, unsigned flags) { VT_BLOCKING_CALL(vmsplice, fd, vector, count, flags); }
 VT_EXPORT ssize_t copy_file_range(int in, off64_t* in_offset, int out, off64_t* out_offset, size_t size, unsigned flags) {
-  VT_BLOCKING(copy_file_range, in, in_offset, out, out_offset, size, flags);
+  VT_BLOCKING_CALL(copy_file_range, in, in_offset, out, out_offset, size, flags);
 }
 
 // ---------------------------------------------------------------- to the disk
@@ -75,19 +75,22 @@ VT_EXPORT ssize_t copy_file_range(int in, off64_t* in_offset, int out, off64_t* 
 VT_EXPORT void sync() {
   vt::blocking([] { VT_REAL(sync)(); });
 }
-VT_EXPORT int syncfs(int fd) { VT_BLOCKING(syncfs, fd); }
+VT_EXPORT int syncfs(int fd) { VT_BLOCKING_CALL(syncfs, fd); }
 VT_EXPORT int msync(void* address, size_t size, int flags) {
   if (!(flags & MS_SYNC)) return VT_REAL(msync)(address, size, flags);
-  VT_BLOCKING(msync, address, size, flags);
+  VT_BLOCKING_CALL(msync, address, size, flags);
 }
 VT_EXPORT int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags) {
   if (!(flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER))) return VT_REAL(sync_file_range)(fd, offset, size, flags);
-  VT_BLOCKING(sync_file_range, fd, offset, size, flags);
+  VT_BLOCKING_CALL(sync_file_range, fd, offset, size, flags);
 }
 
 // ---------------------------------------------------------------- terminals: until what was written has gone out
 
-VT_EXPORT int tcdrain(int fd) { VT_BLOCKING(tcdrain, fd); }
+VT_EXPORT int tcdrain(int fd) {
+  if (!vt::can_park()) return VT_REAL(tcdrain)(fd);
+  return (int)vt::shim::announced_system_call<vt::shim::k_tcdrain>(SYS_ioctl, fd, TCSBRK, 1);
+}
 VT_EXPORT int tcsendbreak(int fd, int duration) { VT_BLOCKING(tcsendbreak, fd, duration); }
 VT_EXPORT int tcsetattr(int fd, int when, const termios* settings) {
   if (when == TCSANOW) return VT_REAL(tcsetattr)(fd, when, settings);

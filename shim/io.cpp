@@ -248,10 +248,8 @@ VT_EXPORT int fcntl64(int fd, int command, ...) {
   va_end(list);
   int r = -1;
   if ((command == F_SETLKW || command == F_OFD_SETLKW) && vt::can_park()) {
-    cancellation_point();
-    return vt::shim::announced_if_busy<vt::shim::k_fcntl64>(
-        EAGAIN, [&] { return VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument); },
-        [&] { return VT_REAL(fcntl64)(fd, command, argument); });
+    return (int)vt::shim::announced_if_busy<vt::shim::k_fcntl64>(
+        EAGAIN, [&] { return VT_REAL(fcntl64)(fd, command == F_SETLKW ? F_SETLK : F_OFD_SETLK, argument); }, SYS_fcntl, fd, command, argument);
   }
   r = VT_REAL(fcntl64)(fd, command, argument);
   if (command == F_SETFL) (long)argument & O_NONBLOCK ? vt::io_note_nonblocking() : vt::io_note_blocking();
@@ -300,11 +298,11 @@ VT_EXPORT int ioctl(int fd, unsigned long request, ...) {
 
 VT_EXPORT int flock(int fd, int operation) {
   if ((operation & LOCK_NB) || !vt::can_park()) return VT_REAL(flock)(fd, operation);
-  return vt::shim::announced_if_busy<vt::shim::k_flock>(EWOULDBLOCK, [&] { return VT_REAL(flock)(fd, operation | LOCK_NB); },
-                                                        [&] { return VT_REAL(flock)(fd, operation); });
+  return (int)vt::shim::announced_if_busy<vt::shim::k_flock>(EWOULDBLOCK, [&] { return VT_REAL(flock)(fd, operation | LOCK_NB); }, SYS_flock, fd, operation);
 }
 VT_EXPORT int lockf64(int fd, int command, off64_t size) {
-  if (command == F_LOCK) VT_BLOCKING(lockf64, fd, command, size);
-  return VT_REAL(lockf64)(fd, command, size);
+  if (command != F_LOCK || !vt::can_park()) return VT_REAL(lockf64)(fd, command, size);
+  flock64 range{.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_start = 0, .l_len = size, .l_pid = 0};
+  return fcntl64(fd, F_SETLKW, &range);
 }
 VT_EXPORT int lockf(int fd, int command, off_t size) { return lockf64(fd, command, size); }

@@ -6,21 +6,19 @@
 #include <sys/sem.h>
 
 #include "shim/real.h"
+#include "sys/clock.h"
 
 using vt::shim::announced_if_busy;
-using vt::shim::cancellation_point;
 
 VT_EXPORT ssize_t msgrcv(int queue, void* message, size_t size, long type, int flags) {
   if ((flags & IPC_NOWAIT) || !vt::can_park()) return VT_REAL(msgrcv)(queue, message, size, type, flags);
-  cancellation_point();
-  return announced_if_busy<vt::shim::k_msgrcv>(ENOMSG, [&] { return VT_REAL(msgrcv)(queue, message, size, type, flags | IPC_NOWAIT); },
-                           [&] { return VT_REAL(msgrcv)(queue, message, size, type, flags); });
+  return announced_if_busy<vt::shim::k_msgrcv>(ENOMSG, [&] { return VT_REAL(msgrcv)(queue, message, size, type, flags | IPC_NOWAIT); }, SYS_msgrcv, queue, message,
+                                               size, type, flags);
 }
 VT_EXPORT int msgsnd(int queue, const void* message, size_t size, int flags) {
   if ((flags & IPC_NOWAIT) || !vt::can_park()) return VT_REAL(msgsnd)(queue, message, size, flags);
-  cancellation_point();
-  return announced_if_busy<vt::shim::k_msgsnd>(EAGAIN, [&] { return VT_REAL(msgsnd)(queue, message, size, flags | IPC_NOWAIT); },
-                           [&] { return VT_REAL(msgsnd)(queue, message, size, flags); });
+  return (int)announced_if_busy<vt::shim::k_msgsnd>(EAGAIN, [&] { return VT_REAL(msgsnd)(queue, message, size, flags | IPC_NOWAIT); }, SYS_msgsnd, queue, message,
+                                                    size, flags);
 }
 
 // A time that has passed asks them not to wait. Theirs is checked before all else, so the timed ones are announced at once.
@@ -30,31 +28,37 @@ constexpr timespec kPast{0, 0};
 
 VT_EXPORT int semop(int set, sembuf* operations, size_t count) {
   if (!vt::can_park()) return VT_REAL(semop)(set, operations, count);
-  return announced_if_busy<vt::shim::k_semop>(EAGAIN, [&] { return VT_REAL(semtimedop)(set, operations, count, &kPast); },
-                           [&] { return VT_REAL(semop)(set, operations, count); });
+  return (int)announced_if_busy<vt::shim::k_semop>(EAGAIN, [&] { return VT_REAL(semtimedop)(set, operations, count, &kPast); }, SYS_semop, set, operations, count);
 }
 VT_EXPORT int semtimedop(int set, sembuf* operations, size_t count, const timespec* timeout) {
-  VT_BLOCKING(semtimedop, set, operations, count, timeout);
+  if (!vt::can_park()) return VT_REAL(semtimedop)(set, operations, count, timeout);
+  uint32_t handlers = vt::thread_handlers();
+  uint64_t start = vt::sys::now();
+  timespec left;
+  const timespec* rest = timeout;
+  for (;;) {  // not as announced_system_call(): the time is relative
+    long r = vt::blocking_system_call(false, SYS_semtimedop, {set, (long)operations, (long)count, (long)rest});
+    if (r != -EINTR || vt::thread_was_interrupted(handlers, false)) return (int)vt::shim::call_result<vt::shim::k_semtimedop>(r);
+    if (timeout) left = vt::sys::time_left(start, *timeout), rest = &left;
+  }
 }
 
 // A queue that is O_NONBLOCK says EAGAIN before it looks at the time.
 VT_EXPORT ssize_t mq_receive(mqd_t queue, char* message, size_t size, unsigned* priority) {
   if (!vt::can_park()) return VT_REAL(mq_receive)(queue, message, size, priority);
-  cancellation_point();
   return announced_if_busy<vt::shim::k_mq_receive>(ETIMEDOUT, [&] { return VT_REAL(mq_timedreceive)(queue, message, size, priority, &kPast); },
-                           [&] { return VT_REAL(mq_receive)(queue, message, size, priority); });
+                                                   SYS_mq_timedreceive, queue, message, size, priority, nullptr);
 }
 VT_EXPORT int mq_send(mqd_t queue, const char* message, size_t size, unsigned priority) {
   if (!vt::can_park()) return VT_REAL(mq_send)(queue, message, size, priority);
-  cancellation_point();
-  return announced_if_busy<vt::shim::k_mq_send>(ETIMEDOUT, [&] { return VT_REAL(mq_timedsend)(queue, message, size, priority, &kPast); },
-                           [&] { return VT_REAL(mq_send)(queue, message, size, priority); });
+  return (int)announced_if_busy<vt::shim::k_mq_send>(ETIMEDOUT, [&] { return VT_REAL(mq_timedsend)(queue, message, size, priority, &kPast); },
+                                                     SYS_mq_timedsend, queue, message, size, priority, nullptr);
 }
 VT_EXPORT ssize_t mq_timedreceive(mqd_t queue, char* message, size_t size, unsigned* priority, const timespec* deadline) {
-  VT_BLOCKING(mq_timedreceive, queue, message, size, priority, deadline);
+  VT_BLOCKING_CALL(mq_timedreceive, queue, message, size, priority, deadline);
 }
 VT_EXPORT int mq_timedsend(mqd_t queue, const char* message, size_t size, unsigned priority, const timespec* deadline) {
-  VT_BLOCKING(mq_timedsend, queue, message, size, priority, deadline);
+  VT_BLOCKING_CALL(mq_timedsend, queue, message, size, priority, deadline);
 }
 
 // ---------------------------------------------------------------- libc's helper threads, which are platform threads, do the work

@@ -50,8 +50,7 @@ int undisturbed(const timespec* timeout, Wait&& wait) {
     if (r >= 0 || errno != EINTR || !vt::no_handler_since(handlers)) return r;
     errno = e;
     if (!timeout) continue;
-    uint64_t end = vt::sys::add(start, vt::sys::to_ns(*timeout)), now = vt::sys::now();
-    rest = vt::sys::to_timespec(end > now ? end - now : 0);
+    rest = vt::sys::time_left(start, *timeout);
     t = &rest;
   }
 }

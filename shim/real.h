@@ -118,12 +118,11 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   if (!can_park()) return call(arguments...);
   if constexpr (kIsCancelPoint[S]) cancellation_point();
   R result{};
-  bool called = false;
+  bool called = true;
   blocking([&] {
-    if constexpr (kIsCancelPoint[S])
-      if (thread_wants_cancel()) return;  // who cancels a thread that is on its way here can't end its call
-    called = true;
-    result = call(arguments...);
+    if (kIsCancelPoint[S] && !cancel_point_begins()) called = false;  // who cancels a thread that is on its way here can't end its call
+    else result = call(arguments...);
+    if (kIsCancelPoint[S]) cancel_point_ends();
     if ((intptr_t)result == -1 && errno == EPIPE) signal_take_pipe();  // while its OS thread is there
   });
   if constexpr (kIsCancelPoint[S])
@@ -131,22 +130,35 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   return result;
 }
 
-/// One that can be asked not to wait: announced only if `tried` says with `busy` that it would. -1 and errno. @parks
-template <Symbol S, class Try, class Wait>
-auto announced_if_busy(int busy, Try&& tried, Wait&& wait) {
+/// What an announced system call came to, as functions tell it that set errno.
+template <Symbol S>
+long call_result(long r) {
+  if (r >= 0) return r;
+  if (kIsCancelPoint[S] && r == -EINTR) pthread_testcancel();
+  errno = (int)-r;
+  return -1;
+}
+
+/// A system call that may wait, itself. @parks
+template <Symbol S, class... A>
+long announced_system_call(long number, A... arguments) {
+  if constexpr (kIsCancelPoint[S]) cancellation_point();
+  uint32_t handlers = thread_handlers();
+  long r;
+  do r = blocking_system_call(kIsCancelPoint[S], number, {(long)arguments...});
+  while (r == -EINTR && !thread_was_interrupted(handlers, kIsCancelPoint[S]));
+  return call_result<S>(r);
+}
+
+/// One that can be asked not to wait: announced only if `tried`, libc's own, says with `busy` that it would. -1 and errno. @parks
+template <Symbol S, class Try, class... A>
+long announced_if_busy(int busy, Try&& tried, long number, A... arguments) {
+  if constexpr (kIsCancelPoint[S]) cancellation_point();
   int before = errno;
-  auto r = tried();
+  long r = tried();
   if (r != -1 || errno != busy) return r;
   errno = before;
-  uint32_t handlers = thread_handlers();
-  blocking([&] {
-    do {
-      if (kIsCancelPoint[S] && thread_wants_cancel()) errno = EINTR;
-      else r = wait();
-    } while (r == -1 && errno == EINTR && !thread_was_interrupted(handlers));
-  });
-  if (kIsCancelPoint[S] && r == -1 && errno == EINTR) pthread_testcancel();
-  return r;
+  return announced_system_call<S>(number, arguments...);
 }
 
 }  // namespace vt::shim
@@ -155,3 +167,7 @@ auto announced_if_busy(int busy, Try&& tried, Wait&& wait) {
 #define VT_REAL(name) (::vt::shim::real<decltype(&::name)>(::vt::shim::k_##name))
 /// A whole body: libc's own function, announced as blocking.
 #define VT_BLOCKING(name, ...) return ::vt::shim::announced<::vt::shim::k_##name>(VT_REAL(name)__VA_OPT__(, ) __VA_ARGS__)
+/// The same where libc's function is nothing but the system call.
+#define VT_BLOCKING_CALL(name, ...)                                      \
+  if (!::vt::can_park()) return VT_REAL(name)(__VA_ARGS__);              \
+  return ::vt::shim::announced_system_call<::vt::shim::k_##name>(SYS_##name, __VA_ARGS__)

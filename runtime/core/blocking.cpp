@@ -7,6 +7,7 @@
 #include <new>
 
 #include "api.h"
+#include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/os_thread.h"
@@ -16,6 +17,7 @@
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 #include "sys/futex.h"
+#include "sys/stoppable.h"
 
 namespace vt {
 namespace {
@@ -194,6 +196,27 @@ __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t 
   RuntimeSection section;
   v->in_place = false;
   if (current() == v && v->carrier->is_blocking) from_blocking_thread();  // else in a child that a handler has forked
+}
+
+/// api.h
+long blocking_system_call(bool cancel_point, long number, const long (&arguments)[6]) noexcept {
+  struct Call {
+    long arguments[6], number, result;  // in the open: run_blocking() looks for addresses of thread-local memory
+    bool cancel_point;
+  } call{{}, number, 0, cancel_point};
+  for (int i = 0; i < 6; ++i) call.arguments[i] = arguments[i];
+  run_blocking(
+      [](void* p) {
+        static constexpr bool kNever = false;
+        auto* c = static_cast<Call*>(p);
+        const bool* stop = &kNever;
+        if (c->cancel_point) cancel_point_begins(), stop = cancel_flag(current());
+        c->result = sys::stoppable_call(stop, c->number, c->arguments);
+        if (c->cancel_point) cancel_point_ends();
+        if (c->result == -EPIPE) signal_take_pipe();  // while its OS thread is there
+      },
+      &call, sizeof call);
+  return call.result;
 }
 
 }  // namespace vt

@@ -116,6 +116,16 @@ bool thread_is_async() noexcept {
   return v && v->cancel_async.load(std::memory_order_relaxed);
 }
 
+bool cancel_point_begins() noexcept {
+  VThread* v = current();
+  // Before the look: a kick that comes sooner finds it off, but then the request is seen.
+  v->at_cancel_point = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return !cancel_wanted(v);
+}
+
+void cancel_point_ends() noexcept { current()->at_cancel_point = false; }
+
 bool thread_wants_cancel() noexcept {
   VThread* v = current();
   return v && cancel_wanted(v);
@@ -126,10 +136,10 @@ uint32_t thread_handlers() noexcept {
   return v->is_main ? handlers_counted() : v->handlers_run;
 }
 
-bool thread_was_interrupted(uint32_t handlers) noexcept {
+bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept {
   VThread* v = current();
   if (v->is_main && static_cast<MainThread*>(v)->handlers_ran) return true;
-  return cancel_wanted(v) || signals_wanted(v) || thread_handlers() != handlers;
+  return (cancel_point && cancel_wanted(v)) || signals_wanted(v) || thread_handlers() != handlers;
 }
 
 }  // namespace vt

@@ -327,7 +327,11 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread.
   if (!v || v->depth || v->in_vfork || v->boxed || c->in_handler) return;
   ++c->kicks;
-  if (kind == Kick::kEndCall) return v->is_main || cancel_wanted(v) ? end_call(static_cast<ucontext_t*>(context)) : void();
+  if (kind == Kick::kEndCall) {
+    bool handled = v->is_main && (static_cast<MainThread*>(v)->handlers_ran & kHandlerInterrupting);
+    if (handled || (v->at_cancel_point && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
+    return;
+  }
   if (kind == Kick::kBlocked) eject_restart_call(c, context);
   if (kind == Kick::kBlocked || kind == Kick::kMoveIo) c->reactor.cancel_all();
   c->reactor.poll(c);

@@ -48,7 +48,7 @@ bool send_rest(int fd, mmsghdr& message, int flags) noexcept {
 
 int io_recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) noexcept {
   if (timeout || (flags & MSG_WAITALL) || has_low_water(fd))  // the kernel looks at the time after each message
-    return (int)call_blocking([&] { return raw(SYS_recvmmsg, fd, messages, count, flags, timeout); });
+    return (int)call_blocking(SYS_recvmmsg, fd, messages, count, flags, timeout);
   if (config.chaos) chaos_yield();
   constexpr int kAtOnce = MSG_DONTWAIT | MSG_ERRQUEUE;
   for (unsigned done = 0;;) {

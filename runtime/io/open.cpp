@@ -36,10 +36,9 @@ void io_note_fifo() noexcept { fifos_in_use.store(true, std::memory_order_relaxe
 
 int io_open(int folder, const char* path, int flags, mode_t mode) noexcept {
   if (config.chaos) chaos_yield();
-  auto call = [&] { return raw(SYS_openat, folder, path, flags, mode); };
-  if (may_wait(folder, path, flags)) return (int)call_blocking(call);
+  if (may_wait(folder, path, flags)) return (int)call_blocking(SYS_openat, folder, path, flags, mode);
   Carrier* before = current()->carrier;
-  long r = call();
+  long r = raw(SYS_openat, folder, path, flags, mode);
   if (current()->carrier != before) io_note_fifo();  // ejected meanwhile
   return (int)r;
 }

@@ -176,10 +176,15 @@ ssize_t io_pread(int fd, void* buffer, size_t size, off_t offset) noexcept {
 
 namespace {
 
-/// The frame of recv, recvfrom and recvmsg. `call(flags)` is the kernel's own, `fill` prepares the submission. @parks
+/// How the kernel's own call is made.
+constexpr auto kPlain = [](long number, auto... arguments) { return raw(number, arguments...); };
+constexpr auto kAnnounced = [](long number, auto... arguments) { return call_blocking(number, arguments...); };
+
+/// The frame of recv, recvfrom and recvmsg. `make(flags, how)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
-ssize_t receive(int fd, int flags, Call&& call, Fill&& fill, bool nested_in_slot = false) noexcept {
-  if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && has_low_water(fd) && !is_nonblocking(fd)) return call_blocking([&] { return call(flags); });
+ssize_t receive(int fd, int flags, Call&& make, Fill&& fill, bool nested_in_slot = false) noexcept {
+  auto call = [&](int f) { return make(f, kPlain); };
+  if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && has_low_water(fd) && !is_nonblocking(fd)) return make(flags, kAnnounced);
   if (!(flags & MSG_WAITALL)) {
     ssize_t r = attempt(fd, [&] { return call(flags | MSG_DONTWAIT); });
     if (r != kUndecided) return r;
@@ -187,7 +192,7 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill, bool nested_in_slot
   if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) || is_nonblocking(fd)) return call(flags);
   // The ring, going on after a part, peeks at the same bytes again; and loses the part over flags that mean nothing here.
   constexpr unsigned kMeant = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
-  if (((flags & MSG_WAITALL) && (flags & MSG_PEEK)) || ((unsigned)flags & ~kMeant)) return call_blocking([&] { return call(flags); });
+  if (((flags & MSG_WAITALL) && (flags & MSG_PEEK)) || ((unsigned)flags & ~kMeant)) return make(flags, kAnnounced);
   if (__builtin_expect(nested_in_slot, 0)) return when_ready(fd, [&] { return call(flags | MSG_DONTWAIT); });
   int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
   // What is wrong with several arguments is found in another order.
@@ -200,14 +205,14 @@ ssize_t receive(int fd, int flags, Call&& call, Fill&& fill, bool nested_in_slot
 
 ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
   size = std::min(size, kMost);
-  return receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
+  return receive(fd, flags, [&](int f, auto how) { return how(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
                  [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
 }
 
 ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   constexpr unsigned kCompat = 1u << 31;
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
-  ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvmsg, fd, message, f); },
+  ssize_t r = receive(fd, flags, [&](int f, auto how) { return how(SYS_recvmsg, fd, message, f); },
                       [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); }, in_slot(message));
   return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
@@ -218,7 +223,7 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
   iovec one{buffer, size};
   msghdr message{};
   bool submitted = false, sized = from_size && sys::readable(from_size, sizeof *from_size);
-  ssize_t r = receive(fd, flags, [&](int f) { return raw(SYS_recvfrom, fd, buffer, size, f, from, from_size); },
+  ssize_t r = receive(fd, flags, [&](int f, auto how) { return how(SYS_recvfrom, fd, buffer, size, f, from, from_size); },
                       [&](io_uring_sqe* sqe) {
                         message.msg_name = from;
                         message.msg_namelen = sized ? std::min(*from_size, (socklen_t)sizeof(sockaddr_storage)) : 0;
@@ -284,14 +289,14 @@ pid_t io_wait4(pid_t pid, int* status, int options, rusage* usage) noexcept {
       if (r > 0 || r == -EINTR || r == -ECHILD) return (pid_t)r;
     }
   }
-  return (pid_t)call_blocking([&] { return raw(SYS_wait4, pid, status, options, usage); });
+  return (pid_t)call_blocking(SYS_wait4, pid, status, options, usage);
 }
 
 int io_waitid(idtype_t type, id_t id, siginfo_t* info, int options, rusage* usage) noexcept {
-  if (info && !sys::writable(info, sizeof *info)) return (int)call_blocking([&] { return raw(SYS_waitid, type, id, info, options, usage); });
+  if (info && !sys::writable(info, sizeof *info)) return (int)call_blocking(SYS_waitid, type, id, info, options, usage);
   siginfo_t mine{};
   long r = raw(SYS_waitid, type, id, &mine, options | WNOHANG, usage);
-  if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) r = call_blocking([&] { return raw(SYS_waitid, type, id, &mine, options, usage); });
+  if (r == 0 && mine.si_pid == 0 && !(options & WNOHANG)) r = call_blocking(SYS_waitid, type, id, &mine, options, usage);
   if (info) {  // these, and also on failure
     info->si_signo = mine.si_signo;
     info->si_errno = mine.si_errno;

@@ -23,11 +23,11 @@ ssize_t call_announced(Call&& call) noexcept {
   });
   return r;
 }
-/// The same; cancelled on its way there it isn't made: -EINTR. @parks
-template <class Call>
-ssize_t call_blocking(Call&& call) noexcept {
+/// The same at a cancellation point: cancelled, it ends with -EINTR. @parks
+template <class... A>
+ssize_t call_blocking(long number, A... arguments) noexcept {
   main_call_begins(current());
-  return call_announced([&] { return thread_wants_cancel() ? -EINTR : call(); });
+  return blocking_system_call(true, number, {(long)arguments...});
 }
 /// The caller's memory, which may be none: false. What lies in his own stack costs no system call.
 bool copy_in(void* to, const void* from, size_t size) noexcept;

@@ -98,8 +98,8 @@ ssize_t go_on(int fd, const iovec* vector, int count, off_t offset, int flags, s
   if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
     // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
     // (unless another writer is quicker: then the monitor sees it).
-    auto call = [&] { return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags); };
-    return total(vector, count) <= kPage && has_room(fd) ? call() : call_blocking(call);
+    if (total(vector, count) <= kPage && has_room(fd)) return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);
+    return call_blocking(SYS_pwritev2, fd, vector, count, offset, 0, flags);
   }
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))
     return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);  // files and devices: what blocks long, the monitor sees
