@@ -153,10 +153,8 @@ int thread_cancel(pthread_t thread) noexcept;
 int thread_cancel_state(int state, int* old) noexcept;
 int thread_cancel_type(int type, int* old) noexcept;
 bool thread_is_async() noexcept;
-/// Around an announced call of libc's that is a cancellation point: a cancellation ends the system call that it is in. False: the caller was
-/// cancelled before, and is not to make the call.
-bool cancel_point_begins() noexcept;
-void cancel_point_ends() noexcept;
+/// Around an announced call that is no cancellation point: a cancellation doesn't end the system call that it is in.
+void cancel_shield(bool on) noexcept;
 /// The caller was cancelled, and hasn't disabled that. @signal safe
 bool thread_wants_cancel() noexcept;
 /// Handlers of the program's that have run on the caller, a virtual thread, up to now.

@@ -120,9 +120,10 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   R result{};
   bool called = true;
   blocking([&] {
-    if (kIsCancelPoint[S] && !cancel_point_begins()) called = false;  // who cancels a thread that is on its way here can't end its call
+    if (!kIsCancelPoint[S]) cancel_shield(true);
+    if (kIsCancelPoint[S] && thread_wants_cancel()) called = false;  // who cancels a thread that is on its way here can't end its call
     else result = call(arguments...);
-    if (kIsCancelPoint[S]) cancel_point_ends();
+    if (!kIsCancelPoint[S]) cancel_shield(false);
     if ((intptr_t)result == -1 && errno == EPIPE) signal_take_pipe();  // while its OS thread is there
   });
   if constexpr (kIsCancelPoint[S])

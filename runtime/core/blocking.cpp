@@ -209,10 +209,9 @@ long blocking_system_call(bool cancel_point, long number, const long (&arguments
       [](void* p) {
         static constexpr bool kNever = false;
         auto* c = static_cast<Call*>(p);
-        const bool* stop = &kNever;
-        if (c->cancel_point) cancel_point_begins(), stop = cancel_flag(current());
-        c->result = sys::stoppable_call(stop, c->number, c->arguments);
-        if (c->cancel_point) cancel_point_ends();
+        cancel_shield(!c->cancel_point);
+        c->result = sys::stoppable_call(c->cancel_point ? cancel_flag(current()) : &kNever, c->number, c->arguments);
+        cancel_shield(false);
         if (c->result == -EPIPE) signal_take_pipe();  // while its OS thread is there
       },
       &call, sizeof call);

@@ -116,15 +116,7 @@ bool thread_is_async() noexcept {
   return v && v->cancel_async.load(std::memory_order_relaxed);
 }
 
-bool cancel_point_begins() noexcept {
-  VThread* v = current();
-  // Before the look: a kick that comes sooner finds it off, but then the request is seen.
-  v->at_cancel_point = true;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  return !cancel_wanted(v);
-}
-
-void cancel_point_ends() noexcept { current()->at_cancel_point = false; }
+void cancel_shield(bool on) noexcept { current()->cancel_shielded = on; }
 
 bool thread_wants_cancel() noexcept {
   VThread* v = current();

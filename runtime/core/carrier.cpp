@@ -329,7 +329,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   ++c->kicks;
   if (kind == Kick::kEndCall) {
     bool handled = v->is_main && (static_cast<MainThread*>(v)->handlers_ran & kHandlerInterrupting);
-    if (handled || (v->at_cancel_point && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
+    if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
     return;
   }
   if (kind == Kick::kBlocked) eject_restart_call(c, context);

@@ -195,7 +195,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->cancel_requested.store(false, std::memory_order_relaxed);
   v->cancel_disabled.store(false, std::memory_order_relaxed);
   v->cancel_async.store(false, std::memory_order_relaxed);
-  v->at_cancel_point = false;
+  v->cancel_shielded = false;
   v->wait_key.store(nullptr, std::memory_order_relaxed);
   v->wait_node.store(nullptr, std::memory_order_relaxed);
   v->cpu_time.store(0, std::memory_order_relaxed);

@@ -86,7 +86,7 @@ struct VThread : Self {
   std::atomic<bool> cancel_requested{false}; // core/cancel.h
   std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
   std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
-  volatile bool at_cancel_point = false;     // in an announced call that a cancellation ends: for the kick's handler, on its own OS thread
+  volatile bool cancel_shielded = false;     // in an announced call that a cancellation doesn't end: for the kick's handler, on its own OS thread
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   WaitNote note;
 

@@ -93,7 +93,6 @@ int epoll_wait_in_kernel(VThread* v, int epfd, epoll_event* events, int max, uin
   uint32_t handlers = thread_handlers();
   const bool* stop = cancel_flag(v);
   long r;
-  cancel_point_begins();
   v->note.on_descriptors(ParkReason::kPoll, {epfd}, 1, deadline);
   do {
     timespec left, *limit = nullptr;
@@ -104,7 +103,6 @@ int epoll_wait_in_kernel(VThread* v, int epfd, epoll_event* events, int max, uin
     }
     r = sys::stoppable(stop, SYS_epoll_pwait2, epfd, events, max, limit, nullptr, 8);
   } while (r == -EINTR && !thread_was_interrupted(handlers, true));
-  cancel_point_ends();
   v->note.clear();
   return (int)r;
 }

@@ -1,24 +1,39 @@
-// A thread that waits in a call of the kernel's queues, of FIFOs and pipes, or in stdio is cancelled: the call ends, cleanup handlers run, and a
+// A thread that waits in a call of the kernel's queues, of FIFOs and pipes, for a file's lock, on a process-shared semaphore or condition variable, or
+// in stdio is cancelled: the call ends, cleanup handlers run, and a
 // stream's lock is free again. pthreads(7), "cancellation points".
 #include "../io/io.h"
 
 #include <aio.h>
 #include <mqueue.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/msg.h>
 #include <sys/stat.h>
 
-enum { kCalls = 16 };
+enum { kCalls = 22 };
 
 static int fds[2], full[2], empty[2], pair[2], queue, full_queue;
 static mqd_t posix_queue, full_posix_queue;
+static int held, wanted;  // two descriptions of a file, the first with a lock
 static FILE *in, *out;
+static sem_t shared_sem;
+static pthread_cond_t shared_cond;
+static pthread_mutex_t shared_mutex, private_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char fifo[64];
 static atomic_int cleaned, waits;
 
 static void cleanup(void* arg) {
   (void)arg;
   atomic_fetch_add(&cleaned, 1);
+}
+
+static void unlock(void* mutex) { CHECK_RC(pthread_mutex_unlock(mutex), 0); }
+
+static void wait_with(pthread_mutex_t* mutex, const struct timespec* deadline) {
+  CHECK_RC(pthread_mutex_lock(mutex), 0);
+  pthread_cleanup_push(unlock, mutex);
+  for (;;) CHECK_RC(deadline ? pthread_cond_timedwait(&shared_cond, mutex, deadline) : pthread_cond_wait(&shared_cond, mutex), 0);
+  pthread_cleanup_pop(1);
 }
 
 static void call(int way) {
@@ -50,6 +65,12 @@ static void call(int way) {
     case 14:
       for (int i = 0; i < 100000; ++i) fputs("many words for a pipe that nobody reads\n", out);
       break;
+    case 15: sem_wait(&shared_sem); break;
+    case 16: sem_timedwait(&shared_sem, &late); break;
+    case 17: wait_with(&shared_mutex, NULL); break;
+    case 18: wait_with(&private_mutex, &late); break;
+    case 19: fcntl(wanted, F_OFD_SETLKW, &(struct flock){.l_type = F_WRLCK}); break;
+    case 20: clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &(struct timespec){1000, 0}, NULL); break;
     default:
       aio_suspend(list, 1, NULL);  // the request isn't made: at once, but a cancellation point all the same
       for (;;) pause();
@@ -97,6 +118,19 @@ int main(void) {
   CHECK_OK(mq_send(full_posix_queue, "x", 1, 0));
   snprintf(fifo, sizeof fifo, "/tmp/vtshim-cancel-%d", (int)getpid());
   CHECK_OK(mkfifo(fifo, 0600));
+  pthread_condattr_t cond_shared;
+  pthread_mutexattr_t mutex_shared;
+  CHECK_RC(pthread_condattr_init(&cond_shared), 0);
+  CHECK_RC(pthread_condattr_setpshared(&cond_shared, PTHREAD_PROCESS_SHARED), 0);
+  CHECK_RC(pthread_cond_init(&shared_cond, &cond_shared), 0);
+  CHECK_RC(pthread_mutexattr_init(&mutex_shared), 0);
+  CHECK_RC(pthread_mutexattr_setpshared(&mutex_shared, PTHREAD_PROCESS_SHARED), 0);
+  CHECK_RC(pthread_mutex_init(&shared_mutex, &mutex_shared), 0);
+  CHECK_OK(sem_init(&shared_sem, 1, 0));
+  held = unnamed_file(0);
+  snprintf(room, sizeof room, "/proc/self/fd/%d", held);
+  CHECK_OK(wanted = open(room, O_RDWR));
+  CHECK_OK(fcntl(held, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK}));
   CHECK((in = fdopen(fds[0], "r")) != NULL);
   CHECK((out = fdopen(full[1], "w")) != NULL);
   for (int way = 0; way < kCalls; ++way)
