@@ -2,6 +2,7 @@
 // descriptors that are closed and given again. Every wake-up carries a number, and who waits for it checks it: a lost one stands still,
 // which main sees; a doubled one, or one that went to somebody else, is a wrong number. A plain POSIX program; scripts/races runs it.
 //   races [--total N] [--seconds S] [--seed N] [--only KIND] [--patience S]: ends after N checked wake-ups or S seconds, and prints how many of each.
+// Seed 0 is for native runs.
 #include "../behaviour/check.h"
 
 #include <fcntl.h>
@@ -344,9 +345,12 @@ static void* reuse_write(void* arg) {
 
 // ---- a descriptor is replaced by dup2 under somebody who waits on it, or is about to: the wait goes on with the old file, or begins with
 // the new one. The old one's other end says which: EPIPE, nobody waits there; the end of file after it was read; or ECONNRESET, it ended
-// with the number unread. That last one has no counterpart natively (g_dropped is 0 then): under the shim a read may look at a file, find
-// nothing and lose the descriptor before it waits.
+// with the number unread (g_dropped). Under the shim that is a read that looked at a file, found nothing and lost the descriptor before it waited.
+// Natively it is one that took the old file from the table, saw the number changed and waits on the new file: its reference to the old one, the last,
+// is given back when it returns to user mode (fput), so till then the old file neither ends nor is read by anybody. Hence natively the new file
+// gets kLookAgain behind each number that the old one took. Under the shim nobody may keep a file so.
 enum { kReplacers = 3 };
+static const uint64_t kLookAgain = UINT64_MAX;
 static atomic_long g_dropped;
 typedef struct {
   sem_t back;
@@ -357,11 +361,12 @@ static Replaced g_replaced[kReplacers];
 
 static void* replaced_read(void* arg) {
   Replaced* p = arg;
-  for (uint64_t n = 1;; ++n) {
+  for (uint64_t n = 1;;) {
     uint64_t got;
     CHECK_EQ(read(p->fd, &got, sizeof got), sizeof got);
     if (got == kLast) return NULL;
-    CHECK_EQ(got, n);
+    if (got == kLookAgain) continue;
+    CHECK_EQ(got, n++);
     count(kReplaced);
     CHECK_OK(sem_post(&p->back));
   }
@@ -386,6 +391,7 @@ static void* replaced_write(void* arg) {
     if (taken) {
       char nothing;
       CHECK_EQ(k, sizeof number);
+      if (g_seed == 0) CHECK_EQ(send(fresh[1], &kLookAgain, sizeof kLookAgain, MSG_NOSIGNAL), sizeof kLookAgain);
       if (recv(old[1], &nothing, 1, 0) != 0) {
         CHECK_EQ(errno, ECONNRESET);
         atomic_fetch_add(&g_dropped, 1);
@@ -406,11 +412,15 @@ static void* replaced_write(void* arg) {
 
 // ---- all of it
 enum { kMost = 256, kMaxPairs = 8 };
-static pthread_t g_threads[kMost];
+static struct {
+  pthread_t thread;
+  enum Kind kind;
+} g_threads[kMost];
 static int g_count;
-static void start(void* (*run)(void*), void* arg) {
+static void start(enum Kind kind, void* (*run)(void*), void* arg) {
   CHECK(g_count < kMost);
-  g_threads[g_count++] = start_thread_with_stack(128 << 10, run, arg);
+  g_threads[g_count].kind = kind;
+  g_threads[g_count++].thread = start_thread_with_stack(128 << 10, run, arg);
 }
 
 static void start_pairs(enum Kind kind, int pairs, void (*send)(Pair*, int, uint64_t), uint64_t (*receive)(Pair*, int, Random*)) {
@@ -423,8 +433,8 @@ static void start_pairs(enum Kind kind, int pairs, void (*send)(Pair*, int, uint
       CHECK_RC(pthread_cond_init(&p->conds[side], NULL), 0);
     }
     if (kind == kIoTimed) CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, p->ends));
-    start(first_side, p);
-    start(second_side, p);
+    start(kind, first_side, p);
+    start(kind, second_side, p);
   }
 }
 static void start_kind(enum Kind kind) {
@@ -437,11 +447,11 @@ static void start_kind(enum Kind kind) {
     case kIoTimed: start_pairs(kind, 8, io_send, io_timed_receive); break;
     case kQueue:
       CHECK_OK(sem_init(&g_queue.room, 0, kRoom));
-      for (long i = 0; i < kProducers; ++i) start(produce, (void*)i);
-      for (long i = 0; i < kConsumers; ++i) start(consume, (void*)i);
+      for (long i = 0; i < kProducers; ++i) start(kind, produce, (void*)i);
+      for (long i = 0; i < kConsumers; ++i) start(kind, consume, (void*)i);
       break;
     case kSpawn:
-      for (long i = 0; i < 3; ++i) start(spawn, (void*)i);
+      for (long i = 0; i < 3; ++i) start(kind, spawn, (void*)i);
       break;
     case kReuse:
       for (int i = 0; i < kReusers; ++i) {
@@ -449,15 +459,15 @@ static void start_kind(enum Kind kind) {
         u->index = i;
         CHECK_OK(sem_init(&u->there, 0, 0));
         CHECK_OK(sem_init(&u->back, 0, 0));
-        start(reuse_read, u);
-        start(reuse_write, u);
+        start(kind, reuse_read, u);
+        start(kind, reuse_write, u);
       }
       break;
     case kReplaced:
       for (int i = 0; i < kReplacers; ++i) {
         g_replaced[i].index = i;
         CHECK_OK(sem_init(&g_replaced[i].back, 0, 0));
-        start(replaced_write, &g_replaced[i]);
+        start(kind, replaced_write, &g_replaced[i]);
       }
       break;
     case kKinds: break;
@@ -508,9 +518,9 @@ int main(int argc, char** argv) {
   atomic_store(&g_stop, true);
   for (int i = 0; i < g_count; ++i) {
     struct timespec t = deadline_after_ms(CLOCK_REALTIME, patience * 1000);
-    int e = pthread_timedjoin_np(g_threads[i], NULL, &t);
+    int e = pthread_timedjoin_np(g_threads[i].thread, NULL, &t);
     if (e != 0) {
-      fprintf(stderr, "races: thread %d of %d doesn't end (%s): a wake-up is lost. So far: ", i, g_count, strerror(e));
+      fprintf(stderr, "races: a thread of %s doesn't end (%s): a wake-up is lost. So far: ", kNames[g_threads[i].kind], strerror(e));
       print_counts(stderr);
       _exit(1);
     }
