@@ -177,6 +177,13 @@ __attribute__((noinline)) Claim blocking_move() noexcept {
   return claim;
 }
 
+void blocking_leave() noexcept {
+  VThread* v = current();
+  if (!v->carrier->is_blocking || v->in_announced || mustnt_park(v)) return;
+  RuntimeSection section;
+  from_blocking_thread();
+}
+
 /// api.h
 /// Not to be looked into: what is computed before the call, an address of thread-local memory say, may not serve in it on a slot.
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
@@ -188,13 +195,21 @@ __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t 
     run_pinned(call, arg);
     return;
   }
-  if (!moved) return call(arg);
+  if (!moved) {  // on a blocking thread already, an event loop say, or on its carrier, which the monitor then sees
+    VThread* v = current();
+    bool nested = v->in_announced;
+    v->in_announced = true;
+    call(arg);
+    v->in_announced = nested;
+    return;
+  }
   VThread* v = current();
   v->in_place = v->is_main;
+  v->in_announced = true;
   call(arg);
   // Not reached when a cancellation unwinds the call: the thread ends where it is, main waits in place.
   RuntimeSection section;
-  v->in_place = false;
+  v->in_place = v->in_announced = false;
   if (current() == v && v->carrier->is_blocking) from_blocking_thread();  // else in a child that a handler has forked
 }
 

@@ -20,6 +20,9 @@ void blocking_push(VThread* v) noexcept;
 
 /// The caller goes to such a thread, and stays until it parks. kNo also if it's pinned, or on one. @thread vthread, not in a section @parks
 Claim blocking_move() noexcept;
+/// The caller, whose own code goes on on such a thread (an event loop, or ejected), goes back to a carrier: it is about to bind itself to its OS
+/// thread, and nothing that waits comes back to this one. @thread vthread @parks
+void blocking_leave() noexcept;
 
 unsigned blocking_threads_started() noexcept;
 unsigned blocking_threads_alive() noexcept;

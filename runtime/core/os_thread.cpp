@@ -155,7 +155,6 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   c->loop_fiber.low = low;
   pthread_attr_destroy(&attr);
 #endif
-  if (c->is_blocking) return;
   size_t size = is_main ? kMainSignalStack : kSignalStack;
   static char* main_stack = nullptr;  // for good: main may leave and join again, in forked children too
   if (is_main && main_stack) return set_signal_stack(main_stack, size);
@@ -172,7 +171,7 @@ void os_thread_leave(Carrier* c) noexcept {
     c->mounted = c->own_area;
   }
   forget_area(c->os_tid);
-  if (c->is_blocking || !c->signal_stack) return;
+  if (!c->signal_stack) return;
   stack_t off{};
   off.ss_flags = SS_DISABLE;
   sys::raw(SYS_sigaltstack, &off, nullptr);

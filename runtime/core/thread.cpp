@@ -13,6 +13,7 @@
 #include "api.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "core/blocking.h"
 #include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/os_numbers.h"
@@ -209,7 +210,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->loads_seen = static_tls_loads();
   v->tls_at = v->area;
   v->in_vfork = 0;
-  v->shares_area = v->boxed = false;
+  v->shares_area = v->boxed = v->in_announced = false;
   v->loads = 0;
   v->random = 0;
   v->depth = 1;  // until entry() has run
@@ -451,6 +452,7 @@ void thread_exit_now() noexcept {
 // ---------------------------------------------------------------- what children inherit
 
 void mask_expose(sigset_t* saved) noexcept {
+  blocking_leave();
   uint64_t old = 0, mask = current()->signal_mask.load(std::memory_order_relaxed);
   ++current()->pins;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);

@@ -80,6 +80,7 @@ struct VThread : Self {
   bool is_main = false;        // bound to carrier 0: core/main_thread.h
   bool bound = false;          // to `home`: core/slot.h
   bool in_masked_call = false;
+  bool in_announced = false;   // in an announced call, on a blocking thread most likely
   PipeMask pipe = PipeMask::kOpen;
   bool in_place = false;       // main, in an announced call: it waits where it is. core/main_signals.h
   std::atomic<bool> affinity_set{false};     // core/affinity.cpp

@@ -2,12 +2,13 @@
 // their ends, while each of them is in the middle of that. epoll_wait(2), signal(7), pthread_cancel(3).
 #include "io.h"
 
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-enum { kLoops = 4, kMany = 600, kFew = 200, kVictims = 60 };
+enum { kLoops = 4, kMany = 600, kFew = 200, kVictims = 60, kChildren = 4 };
 
 static __thread long mine;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -60,8 +61,10 @@ static void go_round(Loop* l, int times) {
 }
 
 static void on_signal(int signal) {
-  (void)signal;
+  int e = errno;
+  if (signal == SIGUSR2) usleep(100);
   atomic_fetch_add(&handled, 1);
+  errno = e;
 }
 
 static void* whole_life(void* arg) {
@@ -98,6 +101,24 @@ static void* whole_life(void* arg) {
   }
   CHECK_CHILD_EXITS(child, 7);
   go_round(&l, kFew);
+
+  // What changes its OS thread, and what binds it to that, in the middle of the loop.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  for (int i = 0; i < kChildren; ++i) {
+    go_round(&l, kFew);
+    CHECK_RC(pthread_sigmask(i % 2 ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL), 0);
+    char* argv[] = {"grep", "-qx", i % 2 ? "SigBlk:\t0000000000000000" : "SigBlk:\t0000000000000200", "/proc/self/status", NULL};
+    CHECK_RC(posix_spawnp(&child, argv[0], NULL, NULL, argv, environ), 0);
+    CHECK_CHILD_EXITS(child, 0);
+    go_round(&l, kFew);
+    errno = 0;
+    if (i % 2) CHECK_RC(raise(SIGUSR2), 0);  // its handler waits
+    cpu_set_t cpus;
+    CHECK_OK(sched_getaffinity(0, sizeof cpus, &cpus));
+    CHECK_OK(sched_setaffinity(0, sizeof cpus, &cpus));
+  }
   close_loop(&l);
   return arg;
 }
