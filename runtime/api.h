@@ -61,7 +61,7 @@ inline void blocking(F&& f) {
 }
 
 /// A system call that may wait, in the same way; nothing of libc's is involved. `cancel_point`: a cancellation ends it, whenever it comes. >= 0 or
-/// -errno; -EINTR also where thread_was_interrupted() says no. Only with can_park(). @parks
+/// -errno; -EINTR also where thread_was_interrupted() says no. @parks
 long blocking_system_call(bool cancel_point, long number, const long (&arguments)[6]) noexcept;
 
 /// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The

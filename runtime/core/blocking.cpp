@@ -168,7 +168,7 @@ void run_pinned(void (*call)(void*), void* arg) {
 __attribute__((noinline)) Claim blocking_move() noexcept {
   RuntimeSection section;
   VThread* v = current();
-  if (pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
+  if (!v || pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
   Claim claim = blocking_claim();
   if (claim != Claim::kYes) return claim;
   ++v->carrier->parks[(int)ParkReason::kBlocking];
@@ -187,23 +187,22 @@ void blocking_leave() noexcept {
 /// api.h
 /// Not to be looked into: what is computed before the call, an address of thread-local memory say, may not serve in it on a slot.
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
-  if (!can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
+  VThread* v = current();  // main may be a platform thread at any moment, when the runtime stops: its object stays
+  if (!v || !can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
   Claim claim;
   while ((claim = blocking_move()) == Claim::kLater) yield_now();
   bool moved = claim == Claim::kYes;
-  if (!moved && current()->exclusive) {
+  if (!moved && v->exclusive) {
     run_pinned(call, arg);
     return;
   }
   if (!moved) {  // on a blocking thread already, an event loop say, or on its carrier, which the monitor then sees
-    VThread* v = current();
     bool nested = v->in_announced;
     v->in_announced = true;
     call(arg);
     v->in_announced = nested;
     return;
   }
-  VThread* v = current();
   v->in_place = v->is_main;
   v->in_announced = true;
   call(arg);
@@ -224,9 +223,10 @@ long blocking_system_call(bool cancel_point, long number, const long (&arguments
       [](void* p) {
         static constexpr bool kNever = false;
         auto* c = static_cast<Call*>(p);
-        cancel_shield(!c->cancel_point);
-        c->result = sys::stoppable_call(c->cancel_point ? cancel_flag(current()) : &kNever, c->number, c->arguments);
-        cancel_shield(false);
+        VThread* v = current();  // none: the runtime has stopped meanwhile, and main is a platform thread
+        if (v) v->cancel_shielded = !c->cancel_point;
+        c->result = sys::stoppable_call(v && c->cancel_point ? cancel_flag(v) : &kNever, c->number, c->arguments);
+        if (v) v->cancel_shielded = false;
         if (c->result == -EPIPE) signal_take_pipe();  // while its OS thread is there
       },
       &call, sizeof call);

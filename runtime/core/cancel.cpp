@@ -116,7 +116,9 @@ bool thread_is_async() noexcept {
   return v && v->cancel_async.load(std::memory_order_relaxed);
 }
 
-void cancel_shield(bool on) noexcept { current()->cancel_shielded = on; }
+void cancel_shield(bool on) noexcept {
+  if (VThread* v = current()) v->cancel_shielded = on;
+}
 
 bool thread_wants_cancel() noexcept {
   VThread* v = current();
@@ -125,11 +127,12 @@ bool thread_wants_cancel() noexcept {
 
 uint32_t thread_handlers() noexcept {
   VThread* v = current();
-  return v->is_main ? handlers_counted() : v->handlers_run;
+  return v && !v->is_main ? v->handlers_run : handlers_counted();
 }
 
 bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept {
   VThread* v = current();
+  if (!v) return thread_handlers() != handlers;  // main, when the runtime has stopped meanwhile
   if (v->is_main && static_cast<MainThread*>(v)->handlers_ran) return true;
   return (cancel_point && cancel_wanted(v)) || signals_wanted(v) || thread_handlers() != handlers;
 }
