@@ -42,7 +42,7 @@ int to_ms(const timespec* t) { return t ? (int)(t->tv_sec * 1000 + (t->tv_nsec +
 /// The kernel's own wait, for a thread that doesn't park; it goes on when nothing but the end of main's ring has interrupted it.
 template <class Wait>
 int undisturbed(const timespec* timeout, Wait&& wait) {
-  uint64_t start = vt::sys::now();
+  uint64_t start = timeout ? vt::sys::now() : 0;
   timespec rest;
   for (const timespec* t = timeout;;) {
     uint32_t handlers = vt::handlers_counted();
