@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 #include <atomic>
 
@@ -33,7 +35,7 @@ std::atomic<bool> low_water_in_use{false};
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
 uint32_t history[known::kFds];           // epoch << 8 | misses
 uint32_t streams[known::kFds];           // the epoch in which it was seen not to be a file
-enum Kind : uint8_t { kUnasked, kStreamSocket, kSignals, kOther };
+enum Kind : uint8_t { kUnasked, kStreamSocket, kSignals, kTerminal, kOther };
 uint8_t kinds[known::kFds];              // a Kind: of 0 to 2, too
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
@@ -45,6 +47,10 @@ Kind ask_kind(int fd) noexcept {
   long r = raw(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
   struct stat s;
   if (r != -ENOTSOCK || raw(SYS_fstat, fd, &s) < 0) return r == 0 && type == SOCK_STREAM ? kStreamSocket : kOther;
+  if (S_ISCHR(s.st_mode)) {
+    termios t;
+    return raw(SYS_ioctl, fd, TCGETS, &t) == 0 ? kTerminal : kOther;
+  }
   if (s.st_mode & S_IFMT) return kOther;
   constexpr char kSignalfd[] = "anon_inode:[signalfd]";
   char path[64], name[sizeof kSignalfd];
@@ -128,6 +134,7 @@ bool may_be_file(int fd) noexcept {
 
 bool seems_stream_socket(int fd) noexcept { return is_known(fd) && kind_of(fd) == kStreamSocket; }
 bool seems_signalfd(int fd) noexcept { return kind_of(fd) == kSignals; }
+bool seems_terminal(int fd) noexcept { return kind_of(fd) == kTerminal; }
 
 bool has_low_water(int fd) noexcept { return option<int>(low_water_in_use, fd, SO_RCVLOWAT) > 1; }
 bool io_lingers(int fd) noexcept {

@@ -24,6 +24,7 @@ bool may_be_file(int fd) noexcept;
 /// Its kind is asked of the kernel once for each; only steers, since behind our back the number may come to be another file's. No stream socket: 0 to 2.
 bool seems_stream_socket(int fd) noexcept;
 bool seems_signalfd(int fd) noexcept;
+bool seems_terminal(int fd) noexcept;
 /// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
 uint64_t socket_deadline(int fd, int option) noexcept;
 /// SO_RCVLOWAT is more than one byte: a call that may not block would take less.

@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -121,13 +123,23 @@ ssize_t read_signals(int fd, const iovec* vector, int count, off_t offset, int f
   return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, flags);
 }
 
+/// A terminal in whose mode a read ends otherwise than when poll says that there is something.
+bool reads_by_count(int fd) noexcept {
+  termios t;
+  return seems_terminal(fd) && raw(SYS_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && t.c_cc[VMIN] != 1;
+}
+
 /// What the ring isn't to read, or kUndecided. From a signalfd each thread reads its own signals, but woken in vain for the 128th time, by any signal of the
-/// process's, the ring has a thread of the kernel's read. @parks
+/// process's, the ring has a thread of the kernel's read. Before a terminal it waits for poll's word. @parks
 ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  if (!seems_signalfd(fd)) return kUndecided;
-  auto call = [&] { return read_signals(fd, vector, count, offset, flags); };
-  ssize_t r = call();
-  return r == -EAGAIN ? when_ready(fd, call) : r;
+  if (seems_signalfd(fd)) {
+    auto call = [&] { return read_signals(fd, vector, count, offset, flags); };
+    ssize_t r = call();
+    return r == -EAGAIN ? when_ready(fd, call) : r;
+  }
+  if (!reads_by_count(fd)) return kUndecided;
+  if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, flags);
 }
 
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
