@@ -156,8 +156,11 @@ template <Symbol S, class Try, class... A>
 long announced_if_busy(int busy, Try&& tried, long number, A... arguments) {
   if constexpr (kIsCancelPoint[S]) cancellation_point();
   int before = errno;
+  uint32_t handlers = thread_handlers();
   long r = tried();
-  if (r != -1 || errno != busy) return r;
+  // A kick of ours may end the try, too: semtimedop looks for signals before it looks at its time.
+  if (r == -1 && errno == EINTR && thread_was_interrupted(handlers, kIsCancelPoint[S])) return call_result<S>(-EINTR);
+  if (r != -1 || (errno != busy && errno != EINTR)) return r;
   errno = before;
   return announced_system_call<S>(number, arguments...);
 }

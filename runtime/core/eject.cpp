@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/blocking.h"
+#include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/scheduler.h"
@@ -18,6 +19,7 @@
 #include "core/thread_signals.h"
 #include "sys/raw.h"
 #include "sys/signal_bits.h"
+#include "sys/stoppable.h"
 
 extern "C" int __libc_allocate_rtsig(int high);
 
@@ -67,9 +69,10 @@ bool over_libc_handler(const ucontext_t* uc) noexcept {
   return mask & sys::kLibcSignals;
 }
 
-/// Elsewhere, most likely. What the return from the handler restores must be this OS thread's.
+/// Elsewhere, most likely. What the return from the handler restores must be this OS thread's. Until then our own signals wait.
 void return_here(ucontext_t* uc) noexcept {
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &uc->uc_sigmask, sizeof(uint64_t));
+  uint64_t ours = runtime_signals();
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &uc->uc_sigmask, sizeof ours);
   sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
 }
 
@@ -140,6 +143,8 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   }
   if (calls && leaves) call_for(uc);
   return_here(uc);
+  // Nobody could end the call while it was on a carrier; who cancels from now on sends a kick, which finds it in its call.
+  if (leaves && !v->cancel_shielded && cancel_wanted(v)) sys::stop_call(uc);
 }
 
 bool send_signal(Carrier* c, uint64_t kind) noexcept {

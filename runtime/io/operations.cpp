@@ -6,15 +6,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "api.h"
 #include "base/config.h"
+#include "core/cancel.h"
 #include "core/io_wait.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
@@ -24,6 +28,7 @@
 #include "io/submission.h"
 #include "sys/clock.h"
 #include "sys/memory.h"
+#include "sys/stoppable.h"
 
 namespace vt {
 
@@ -69,6 +74,11 @@ int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexc
   return submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
 }
 
+bool is_ready(int fd, short events) noexcept {
+  pollfd p{fd, events, 0};
+  return raw(SYS_poll, &p, 1, 0) == 1;
+}
+
 namespace {
 
 /// A try that may not block, or kUndecided.
@@ -81,7 +91,7 @@ ssize_t attempt(int fd, Call&& call) noexcept {
   return hit ? r : kUndecided;
 }
 
-/// Where the ring can't have the memory: `call`, which doesn't wait, when something is there. @parks
+/// Where the ring can't have the memory, or isn't to read: `call`, which doesn't wait, when something is there. @parks
 template <class Call>
 ssize_t when_ready(int fd, Call&& call) noexcept {
   uint64_t deadline = socket_deadline(fd, SO_RCVTIMEO);
@@ -102,6 +112,34 @@ ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int f
   ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (r == -EOPNOTSUPP && !(flags & RWF_NOWAIT) && may_be_file(fd)) r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
   return r;
+}
+
+/// From a signalfd, -EAGAIN if there is nothing. Before Linux 6.10 it can't be asked: if another reader is quicker than our second call this waits, the
+/// monitor sees it and moves the caller to an OS thread of its own, and a cancellation finds it there.
+ssize_t read_signals(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
+  if (r != -EOPNOTSUPP) return r;
+  if (total(vector, count) >= sizeof(signalfd_siginfo) && !is_ready(fd, POLLIN)) return -EAGAIN;
+  return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, flags);
+}
+
+/// A terminal in whose mode a read ends otherwise than when poll says that there is something.
+bool reads_by_count(int fd) noexcept {
+  termios t;
+  return seems_terminal(fd) && raw(SYS_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && t.c_cc[VMIN] != 1;
+}
+
+/// What the ring isn't to read, or kUndecided. From a signalfd each thread reads its own signals, but woken in vain for the 128th time, by any signal of the
+/// process's, the ring has a thread of the kernel's read. Before a terminal it waits for poll's word. @parks
+ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  if (seems_signalfd(fd)) {
+    auto call = [&] { return read_signals(fd, vector, count, offset, flags); };
+    ssize_t r = call();
+    return r == -EAGAIN ? when_ready(fd, call) : r;
+  }
+  if (!reads_by_count(fd)) return kUndecided;
+  if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, flags);
 }
 
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
@@ -140,6 +178,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
   // Of nothing: the ring waits nevertheless, on a pipe that knows no RWF_NOWAIT.
   bool nothing = count <= 0 || !sys::readable(vector, (size_t)count * sizeof *vector) || total(vector, count) == 0;
   if (nothing || (flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if (r = read_in_person(fd, vector, count, offset, flags); r != kUndecided) return r;
   if (in_slot(vector, count)) return when_ready(fd, call);
   if (flags) {  // the ring's answers to them differ
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
@@ -161,6 +200,7 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
   if (r != kUndecided) return r;
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
+  if (r = read_in_person(fd, &one, 1, -1, 0); r != kUndecided) return r;
   size = std::min(size, kMost);
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });

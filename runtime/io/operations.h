@@ -13,6 +13,7 @@ namespace vt {
 
 /// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
+bool is_ready(int fd, short events) noexcept;
 /// The kernel's own call, announced. The SIGPIPE that it may raise is taken while its OS thread is there. @parks
 template <class Call>
 ssize_t call_announced(Call&& call) noexcept {

@@ -58,11 +58,6 @@ ssize_t write_all(int fd, size_t size, Attempt&& attempt) noexcept {
 
 constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
 
-bool has_room(int fd) noexcept {
-  pollfd p{fd, POLLOUT, 0};
-  return raw(SYS_poll, &p, 1, 0) == 1;
-}
-
 /// Others run on this carrier now, each for a moment, whose operations go to the kernel together with this one; and a system call costs
 /// more than a turn through the queue. In chaos mode always. @thread any in user context
 bool joins_batch(int fd, int flags) noexcept {
@@ -98,7 +93,7 @@ ssize_t go_on(int fd, const iovec* vector, int count, off_t offset, int flags, s
   if (first == -EOPNOTSUPP && !may_be_file(fd) && !is_nonblocking(fd)) {
     // Eventfds can't be asked, nor can a pipe that was spliced to, or any before Linux 6.4. Where there is room now, little doesn't wait
     // (unless another writer is quicker: then the monitor sees it).
-    if (total(vector, count) <= kPage && has_room(fd)) return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);
+    if (total(vector, count) <= kPage && is_ready(fd, POLLOUT)) return raw(SYS_pwritev2, fd, vector, count, offset, 0, flags);
     return call_blocking(SYS_pwritev2, fd, vector, count, offset, 0, flags);
   }
   if (first == -EOPNOTSUPP || first == -EINVAL || (first >= 0 && count <= 0))

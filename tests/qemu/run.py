@@ -30,13 +30,6 @@ MACHINES = {
 }
 
 
-# Not run here unless they are named: what is known of why. They are run on the host.
-NOT_YET = {
-    "signal/main_sigpipe.c": "hangs on Linux 6.1: probably its signalfd, which knows no RWF_NOWAIT there, is read by a worker of the ring's, who has other signals pending",
-    "signal/main_away.c": "wants main to take the process's signals, which natively is sure only while it has none pending",
-}
-
-
 class Missing(Exception):
     pass
 
@@ -143,9 +136,7 @@ def run(name, machine, options, report):
         probe = next(argv for n, _, argv in programs if n == PROBE) + PROBE_ARGUMENTS
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "VTSHIM_TLS": machine.tls, "VTSHIM_TEST_SEED": tests.SEED,
                        "VTSHIM_TEST_MODES": machine.modes, "VTSHIM_TEST_LIMIT": os.environ.get("VTSHIM_TEST_LIMIT", "300")}
-        left = [] if options.patterns else [n for n, _, _ in programs if n in NOT_YET]
-        report([("skip", f"qemu/{name}/{n}: {NOT_YET[n]}", b"") for n in left])
-        wanted = [(n, s, argv + ARGUMENTS.get(n, [])) for n, s, argv in programs if any(p in n for p in machine.patterns) and n not in left]
+        wanted = [(n, s, argv + ARGUMENTS.get(n, [])) for n, s, argv in programs if any(p in n for p in machine.patterns)]
         plan = {"programs": wanted, "probe": probe, "fsgsbase": machine.fsgsbase, "choices": machine.choices, "jobs": options.jobs,
                 "environment": environment, "tests": os.path.join(tests.TOP, "tests")}
         write_initramfs(initramfs, plan, out)

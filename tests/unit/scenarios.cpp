@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "api.h"
+#include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/registry.h"
 #include "core/vthread.h"
 #include "sys/clock.h"
 #include "sys/raw.h"
+#include "sys/stoppable.h"
 
 namespace {
 
@@ -254,6 +256,32 @@ TEST_CASE("announced blocking calls leave the carriers to others") {
   for (auto& p : pipes) close(p[0]), close(p[1]);
   CHECK(wrong == 0);
 }
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // there nobody is ejected
+TEST_CASE("a cancellation ends a stoppable call that nobody announced, on the carrier or elsewhere") {
+  wrong = 0;
+  for (long round = 0; round < 40; ++round) {
+    int fds[2];
+    REQUIRE(pipe(fds) == 0);
+    std::atomic<bool> begins{false};
+    auto body = [&] {
+      begins = true;
+      char c;
+      expect(vt::sys::stoppable(vt::cancel_flag(vt::current()), SYS_read, fds[0], &c, 1) == -EINTR);
+    };
+    auto start = [](void* p) -> void* { return (*(decltype(body)*)p)(), nullptr; };
+    pthread_t thread;
+    REQUIRE(vt::thread_create(&thread, nullptr, start, &body) == 0);
+    while (!begins) sched_yield();
+    usleep((useconds_t)round * 150);
+    CHECK(vt::thread_cancel(thread) == 0);
+    CHECK(vt::thread_join(thread, nullptr, CLOCK_MONOTONIC, nullptr) == 0);
+    close(fds[0]);
+    close(fds[1]);
+  }
+  CHECK(wrong == 0);
+}
+#endif
 
 TEST_CASE("event loops: one has an OS thread of its own, and gives it back in the end; the registry tells what it waits for") {
   wrong = 0;

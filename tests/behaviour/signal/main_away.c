@@ -119,12 +119,22 @@ static void* signaller(void* arg) {
   return NULL;
 }
 
+// Who takes no signal of the process's: natively they go to any thread that doesn't block them as long as main has one pending.
+static pthread_t start_deaf(void* (*run)(void*), void* arg) {
+  sigset_t all, old;
+  sigfillset(&all);
+  CHECK_RC(pthread_sigmask(SIG_BLOCK, &all, &old), 0);
+  pthread_t thread = start_thread(run, arg);
+  CHECK_RC(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
+  return thread;
+}
+
 static pthread_t begin(int signal) {
   atomic_store(&g_calling, 0);
   atomic_store(&g_ended, 0);
   atomic_store(&g_handled, 0);
   atomic_store(&g_stop, 0);
-  return start_thread(signaller, (void*)(long)signal);
+  return start_deaf(signaller, (void*)(long)signal);
 }
 static void end(pthread_t thread) {
   atomic_store(&g_stop, 1);
@@ -275,7 +285,7 @@ static void once_away(void) {
     atomic_store(&g_calling, 0);
     atomic_store(&g_handled, 0);
     handle(SIGUSR2, on_plain, (int)SA_RESETHAND);
-    pthread_t t = start_thread(killer, NULL);
+    pthread_t t = start_deaf(killer, NULL);
     atomic_store(&g_calling, 1);
     while (!atomic_load(&g_handled)) CHECK_ERR(wait_for_sem(20), errno == EINTR ? EINTR : EAGAIN);
     join_thread(t);
