@@ -34,7 +34,7 @@ bool active() noexcept;
 /// True on a virtual thread that may park now (not in a vfork child, not inside the scheduler). @signal safe
 bool can_park() noexcept;
 
-/// True on a virtual thread, whether it may park or not. @signal safe
+/// True on a virtual thread, whether it may park or not; not in a vfork child. @signal safe
 bool on_vthread() noexcept;
 /// True on a virtual thread whose signal mask and the like are numbers of ours; main's are its OS thread's, but while it's away from that. @signal safe
 bool has_virtual_signals() noexcept;
@@ -266,6 +266,8 @@ void mask_restore(const sigset_t* saved) noexcept;
 /// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
 void vfork_enter() noexcept;
 void vfork_leave() noexcept;
+/// First of all in a child that has our memory: its mask is the virtual thread's, and the kernel's affair from then on. @signal safe
+void vfork_in_child() noexcept;
 /// A child has the caller's memory and thread pointer, and runs beside it: it never parks, the caller does as before. -ENOTSUP on a slot.
 int vfork_stay() noexcept;
 /// What fork's handlers do, around calls that make a child without them (_Fork, clone). What fork_begins says goes to the other two.

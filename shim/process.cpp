@@ -117,6 +117,7 @@ VT_EXPORT int system(const char* command) {
 
 extern "C" __attribute__((used, visibility("hidden"))) void vt_vfork_enter() { vt::vfork_enter(); }
 extern "C" __attribute__((used, visibility("hidden"))) void vt_vfork_leave() { vt::vfork_leave(); }
+extern "C" __attribute__((used, visibility("hidden"))) void vt_vfork_in_child() { vt::vfork_in_child(); }
 extern "C" __attribute__((used, visibility("hidden"))) int* vt_errno() { return &errno; }
 asm(R"(
     .text
@@ -137,12 +138,14 @@ vfork:
     syscall
     pushq %rdi
     .cfi_adjust_cfa_offset 8
-    testl %eax, %eax
-    jz 1f
     pushq %rax
     .cfi_adjust_cfa_offset 8
+    testl %eax, %eax
+    jz 2f
     call vt_vfork_leave
-    popq %rax
+    jmp 3f
+2:  call vt_vfork_in_child
+3:  popq %rax
     .cfi_adjust_cfa_offset -8
     testl %eax, %eax
     jns 1f
@@ -173,6 +176,11 @@ int start_copy(void* start) {
   auto* s = static_cast<CloneStart*>(start);
   return s->function(s->argument);
 }
+int start_in_memory(void* start) {
+  vt::vfork_in_child();
+  auto* s = static_cast<CloneStart*>(start);
+  return s->function(s->argument);
+}
 }  // namespace
 
 VT_EXPORT pid_t _Fork() {
@@ -195,7 +203,10 @@ VT_EXPORT int clone(int (*function)(void*), void* stack, int flags, void* argume
   bool suspended = flags & CLONE_VFORK;
   if (suspended) vt::vfork_enter();
   else if (int r = vt::vfork_stay(); r < 0) return (int)errno_result(r);
-  int pid = call(function, argument);
+  auto* start = (CloneStart*)((uintptr_t)stack & ~15ull) - 1;  // on the child's stack: we may have returned before it looks
+  *start = {function, argument};
+  stack = start;
+  int pid = call(start_in_memory, start);
   if (suspended) vt::vfork_leave();
   return pid;
 }

@@ -83,7 +83,7 @@ VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
 }
 namespace {
 bool is_libcs(int signal) { return signal == 32 || signal == 33; }
-bool is_virtuals(pthread_t thread) { return vt::is_vthread(thread) || (vt::has_virtual_signals() && pthread_equal(thread, pthread_self())); }
+bool is_virtuals(pthread_t thread) { return pthread_equal(thread, pthread_self()) ? vt::has_virtual_signals() : vt::is_vthread(thread); }
 }  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
   if (!is_virtuals(thread)) {

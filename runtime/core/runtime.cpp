@@ -275,12 +275,15 @@ bool runtime_start() noexcept {
 
 bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed) == 0; }
 
-bool on_vthread() noexcept { return current() != nullptr; }
-bool has_own_signal_stack() noexcept { return current() || vt_platform.over; }
-bool has_virtual_signals() noexcept {
+bool on_vthread() noexcept {
   VThread* v = current();
-  return v && (!v->is_main || v->carrier->is_blocking);
+  return v && !is_child_in_memory(v);
 }
+bool has_own_signal_stack() noexcept { return on_vthread() || vt_platform.over; }
+namespace {
+bool signals_are_ours(const VThread* v) noexcept { return !v->is_main || v->carrier->is_blocking; }
+}  // namespace
+bool has_virtual_signals() noexcept { return on_vthread() && signals_are_ours(current()); }
 
 bool can_park() noexcept {
   VThread* v = current();
@@ -290,8 +293,16 @@ bool can_park() noexcept {
 void vfork_enter() noexcept {
   if (VThread* v = current()) ++v->in_vfork;
 }
+void vfork_in_child() noexcept {
+  VThread* v = current();
+  if (!v || !signals_are_ours(v)) return;
+  uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+}
 void vfork_leave() noexcept {
-  if (VThread* v = current()) --v->in_vfork;
+  VThread* v = current();
+  if (!v || --v->in_vfork || v->depth || !signals_are_ours(v)) return;
+  if (signals_wanted(v)) signals_deliver(v, nullptr);  // who sent them found the thread in the kernel
 }
 
 bool is_boxed() noexcept {

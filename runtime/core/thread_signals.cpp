@@ -476,8 +476,7 @@ int thread_tgkill(pid_t process, pid_t id, int signal) noexcept {
 }
 
 uint64_t thread_pending_signals() noexcept {
-  VThread* v = current();
-  return v ? v->signals_pending.load(std::memory_order_relaxed) & ~kLibcSignals : 0;
+  return on_vthread() ? current()->signals_pending.load(std::memory_order_relaxed) & ~kLibcSignals : 0;
 }
 
 }  // namespace vt

@@ -164,8 +164,10 @@ inline VThread* current() noexcept {
 extern std::atomic<uint64_t> live;
 /// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
 bool on_own_os_thread(const VThread* v) noexcept;
-/// In vfork or such a child, or boxed, or main away from its OS thread.
-inline bool mustnt_park(const VThread* v) noexcept { return v->in_vfork || v->boxed || v->in_place || (v->shares_area && !on_own_os_thread(v)); }
+/// The caller is a child of vfork's or clone's that has the memory and thread pointer of `v`.
+inline bool is_child_in_memory(const VThread* v) noexcept { return v->in_vfork || (v->shares_area && !on_own_os_thread(v)); }
+/// In such a child, or boxed, or main away from its OS thread.
+inline bool mustnt_park(const VThread* v) noexcept { return v->boxed || v->in_place || is_child_in_memory(v); }
 /// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;

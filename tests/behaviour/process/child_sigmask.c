@@ -1,15 +1,16 @@
 // pthread_sigmask(3), execve(2): a child has exactly the signal mask of the thread that made it, whatever the way: fork
-// + exec, vfork + exec, posix_spawn with and without SETSIGMASK, popen, system; the child's own /proc/self/status
-// tells.
+// + exec, vfork + exec, clone in the same memory + exec, posix_spawn with and without SETSIGMASK, popen, system; the child's own
+// /proc/self/status tells.
 #include "../check.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 
 static char* g_script[] = {(char*)"sh", (char*)"-c", (char*)"exec grep SigBlk /proc/self/status", NULL};
 static char* g_env[] = {(char*)"PATH=/usr/bin:/bin", NULL};
 
-typedef enum { kFork, kVfork, kSpawn, kSpawnSetMask, kPopen, kSystem, kWays } Way;
+typedef enum { kFork, kVfork, kClone, kSpawn, kSpawnSetMask, kPopen, kSystem, kWays } Way;
 
 static unsigned long long parse(const char* text) {
   const char* colon = strchr(text, ':');
@@ -25,6 +26,17 @@ __attribute__((noinline)) static pid_t start_by_vfork(int out) {
     _exit(127);
   }
   return pid;
+}
+
+static int exec_script(void* out) {
+  dup2(*(int*)out, 1);
+  execve("/bin/sh", g_script, g_env);
+  return 127;
+}
+
+static pid_t start_by_clone(int out) {
+  char stack[16384];
+  return clone(exec_script, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &out);
 }
 
 static pid_t start_by_spawn(int out, const sigset_t* mask) {
@@ -68,6 +80,8 @@ static unsigned long long child_mask(Way way) {
     }
   } else if (way == kVfork) {
     pid = start_by_vfork(out[1]);
+  } else if (way == kClone) {
+    pid = start_by_clone(out[1]);
   } else if (way == kSystem) {
     char command[128];
     snprintf(command, sizeof command, "%s > /proc/self/fd/%d", g_script[2], out[1]);
