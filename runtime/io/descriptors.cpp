@@ -35,13 +35,13 @@ std::atomic<bool> low_water_in_use{false};
 constexpr uint32_t kMissesToSkip = 2, kRetryEvery = 32, kMisses = 0xff;
 uint32_t history[known::kFds];           // epoch << 8 | misses
 uint32_t streams[known::kFds];           // the epoch in which it was seen not to be a file
-enum Kind : uint8_t { kUnasked, kStreamSocket, kSignals, kTerminal, kOther };
 uint8_t kinds[known::kFds];              // a Kind: of 0 to 2, too
 std::atomic<uint32_t> current_epoch{1};  // 24 bits count; 0 is never current
 
 bool is_known(int fd) noexcept { return fd > 2 && (unsigned)fd < known::kFds; }
 
 Kind ask_kind(int fd) noexcept {
+  using enum Kind;
   int type = 0;
   socklen_t size = sizeof type;
   long r = raw(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
@@ -49,20 +49,13 @@ Kind ask_kind(int fd) noexcept {
   if (r != -ENOTSOCK || raw(SYS_fstat, fd, &s) < 0) return r == 0 && type == SOCK_STREAM ? kStreamSocket : kOther;
   if (S_ISCHR(s.st_mode)) {
     termios t;
-    return raw(SYS_ioctl, fd, TCGETS, &t) == 0 ? kTerminal : kOther;
+    return raw(SYS_ioctl, fd, TCGETS, &t) == 0 ? kTerminal : kDevice;
   }
   if (s.st_mode & S_IFMT) return kOther;
   constexpr char kSignalfd[] = "anon_inode:[signalfd]";
   char path[64], name[sizeof kSignalfd];
   print_into(path, sizeof path, "/proc/thread-self/fd/%d", fd);
   return raw(SYS_readlink, path, name, sizeof name) == sizeof name - 1 && memcmp(name, kSignalfd, sizeof name - 1) == 0 ? kSignals : kOther;
-}
-
-Kind kind_of(int fd) noexcept {
-  if ((unsigned)fd >= known::kFds) return ask_kind(fd);
-  auto kind = (Kind)__atomic_load_n(&kinds[fd], __ATOMIC_RELAXED);
-  if (kind == kUnasked) __atomic_store_n(&kinds[fd], (uint8_t)(kind = ask_kind(fd)), __ATOMIC_RELAXED);
-  return kind;
 }
 
 /// A socket's option `name`, of type T; none if the program has never set it on any.
@@ -132,9 +125,16 @@ bool may_be_file(int fd) noexcept {
   return false;
 }
 
-bool seems_stream_socket(int fd) noexcept { return is_known(fd) && kind_of(fd) == kStreamSocket; }
-bool seems_signalfd(int fd) noexcept { return kind_of(fd) == kSignals; }
-bool seems_terminal(int fd) noexcept { return kind_of(fd) == kTerminal; }
+Kind kind_of(int fd) noexcept {
+  if ((unsigned)fd >= known::kFds) return ask_kind(fd);
+  auto kind = (Kind)__atomic_load_n(&kinds[fd], __ATOMIC_RELAXED);
+  if (kind == Kind::kUnasked) __atomic_store_n(&kinds[fd], (uint8_t)(kind = ask_kind(fd)), __ATOMIC_RELAXED);
+  return kind;
+}
+void note_speechless(int fd) noexcept {
+  if ((unsigned)fd < known::kFds && kind_of(fd) == Kind::kOther) __atomic_store_n(&kinds[fd], (uint8_t)Kind::kSpeechless, __ATOMIC_RELAXED);
+}
+bool seems_stream_socket(int fd) noexcept { return is_known(fd) && kind_of(fd) == Kind::kStreamSocket; }
 
 bool has_low_water(int fd) noexcept { return option<int>(low_water_in_use, fd, SO_RCVLOWAT) > 1; }
 bool io_lingers(int fd) noexcept {
@@ -154,7 +154,7 @@ void io_note_option(int name) noexcept {
     low_water_in_use.store(true, std::memory_order_relaxed);
 }
 void io_forget(int fd) noexcept {
-  if ((unsigned)fd < known::kFds) __atomic_store_n(&kinds[fd], (uint8_t)kUnasked, __ATOMIC_RELAXED);
+  if ((unsigned)fd < known::kFds) __atomic_store_n(&kinds[fd], (uint8_t)Kind::kUnasked, __ATOMIC_RELAXED);
   if (!is_known(fd)) return;
   __atomic_store_n(&history[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);

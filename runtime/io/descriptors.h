@@ -21,10 +21,20 @@ bool worth_a_try(int fd) noexcept;
 void note_try(int fd, bool hit) noexcept;
 /// Short counts on streams are frequent, so what is none is remembered.
 bool may_be_file(int fd) noexcept;
-/// Its kind is asked of the kernel once for each; only steers, since behind our back the number may come to be another file's. No stream socket: 0 to 2.
+/// Asked of the kernel once for each; only steers, since behind our back the number may come to be another file's.
+enum class Kind : uint8_t {
+  kUnasked,
+  kStreamSocket,
+  kSignals,     // a signalfd
+  kTerminal,
+  kDevice,      // another character device
+  kSpeechless,  // of the others one that was once asked not to wait, and can't be
+  kOther,
+};
+Kind kind_of(int fd) noexcept;
+void note_speechless(int fd) noexcept;
+/// False for 0 to 2.
 bool seems_stream_socket(int fd) noexcept;
-bool seems_signalfd(int fd) noexcept;
-bool seems_terminal(int fd) noexcept;
 /// What SO_RCVTIMEO or SO_SNDTIMEO says, as a deadline.
 uint64_t socket_deadline(int fd, int option) noexcept;
 /// SO_RCVLOWAT is more than one byte: a call that may not block would take less.

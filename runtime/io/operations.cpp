@@ -110,36 +110,38 @@ namespace {
 /// Without waiting; a file that can't be asked so (procfs, sysfs) is read as the caller would: the ring has a thread of the kernel's do it.
 ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
   ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
-  if (r == -EOPNOTSUPP && !(flags & RWF_NOWAIT) && may_be_file(fd)) r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  if (r != -EOPNOTSUPP || (flags & RWF_NOWAIT)) return r;
+  if (may_be_file(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  note_speechless(fd);
   return r;
-}
-
-/// From a signalfd, -EAGAIN if there is nothing. Before Linux 6.10 it can't be asked: if another reader is quicker than our second call this waits, the
-/// monitor sees it and moves the caller to an OS thread of its own, and a cancellation finds it there.
-ssize_t read_signals(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
-  if (r != -EOPNOTSUPP) return r;
-  if (total(vector, count) >= sizeof(signalfd_siginfo) && !is_ready(fd, POLLIN)) return -EAGAIN;
-  return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, flags);
 }
 
 /// A terminal in whose mode a read ends otherwise than when poll says that there is something.
 bool reads_by_count(int fd) noexcept {
   termios t;
-  return seems_terminal(fd) && raw(SYS_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && t.c_cc[VMIN] != 1;
+  return raw(SYS_ioctl, fd, TCGETS, &t) == 0 && !(t.c_lflag & ICANON) && t.c_cc[VMIN] != 1;
 }
 
-/// What the ring isn't to read, or kUndecided. From a signalfd each thread reads its own signals, but woken in vain for the 128th time, by any signal of the
-/// process's, the ring has a thread of the kernel's read. Before a terminal it waits for poll's word. @parks
+/// What the ring isn't to read, or kUndecided. What can't be asked not to wait it has a thread of the kernel's read (before Linux 6.12), who holds the file for a
+/// moment longer than the caller: a pipe closed after that isn't broken yet. And of a signalfd each thread reads its own signals. HACKING.md, Deviations. @parks
 ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  if (seems_signalfd(fd)) {
-    auto call = [&] { return read_signals(fd, vector, count, offset, flags); };
-    ssize_t r = call();
-    return r == -EAGAIN ? when_ready(fd, call) : r;
+  Kind kind = kind_of(fd);
+  bool signals = kind == Kind::kSignals, terminal = kind == Kind::kTerminal;
+  if (!signals && !terminal && kind != Kind::kSpeechless) return kUndecided;
+  if (terminal && reads_by_count(fd)) {
+    if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
+    return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, flags);
   }
-  if (!reads_by_count(fd)) return kUndecided;
-  if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-  return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, flags);
+  auto call = [&]() -> ssize_t {
+    if (signals)
+      if (ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); r != -EOPNOTSUPP) return r;
+    bool too_little = signals && total(vector, count) < sizeof(signalfd_siginfo);
+    if (!too_little && !is_ready(fd, POLLIN)) return -EAGAIN;
+    // If another reader is quicker this waits: the monitor sees it and moves the caller to an OS thread of its own.
+    return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, flags);
+  };
+  ssize_t r = call();
+  return r == -EAGAIN ? when_ready(fd, call) : r;
 }
 
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks

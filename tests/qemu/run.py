@@ -24,7 +24,7 @@ ARGUMENTS = {PROBE: ["100"]}  # parks of each of 1,000 threads: emulation is slo
 Machine = collections.namedtuple("Machine", "cpu kernel fsgsbase choices tls modes patterns")
 MACHINES = {
     "with": Machine("max", "", True, {"auto": "fsgsbase", "fsgsbase": "fsgsbase", "arch_prctl": "arch_prctl"}, "fsgsbase",
-                    "native shim shim-1 shim-8 shim-chaos", ("tls/", "signal/", "process/")),
+                    "native shim shim-1 shim-8 shim-chaos", ("tls/", "signal/", "process/", "io/no_nowait", "io/terminals")),
     "without": Machine("max,-fsgsbase", "", False, {"auto": "arch_prctl", "fsgsbase": "arch_prctl", "swap": "swap"}, "auto",
                        "native shim shim-chaos shim-swap", ("tls/tls_dlopen", "tls/tls_models", "process/fork")),
 }

@@ -1,10 +1,10 @@
-// Writes to what the kernel can't ask without waiting: eventfds, whose sum may have no room though they poll as writable, and pipes that
-// were spliced to, filled by several threads at once. eventfd(2), splice(2), pipe(7).
+// Writes to and reads from what the kernel can't ask without waiting: eventfds, whose sum may have no room though they poll as writable, and pipes that
+// were spliced to, filled and emptied by several threads at once, or broken. eventfd(2), splice(2), pipe(7).
 #include "io.h"
 
 #include <sys/eventfd.h>
 
-enum { kWriters = 4, kPieces = 200, kPiece = 1000, kRounds = 20 };
+enum { kWriters = 4, kPieces = 200, kPiece = 1000, kRounds = 20, kBytes = 2000, kBroken = 300 };
 
 static int g_event, g_pipe[2];
 
@@ -44,15 +44,22 @@ static void* fill(void* arg) {
   return arg;
 }
 
+static void spliced_pipe(int fds[2]) {
+  int from[2];
+  char byte;
+  CHECK_OK(pipe(from));
+  CHECK_OK(pipe(fds));
+  CHECK_EQ(write(from[1], "x", 1), 1);
+  CHECK_EQ(splice(from[0], NULL, fds[1], NULL, 1, 0), 1);
+  CHECK_EQ(read(fds[0], &byte, 1), 1);
+  close_both(from);
+}
+
 /// Pieces of less than PIPE_BUF bytes stay whole, however full the pipe is.
 static void* pieces(void* arg) {
-  int from[2], seen[kWriters] = {0};
+  int seen[kWriters] = {0};
   char piece[kPiece];
-  CHECK_OK(pipe(from));
-  CHECK_OK(pipe(g_pipe));
-  CHECK_EQ(write(from[1], "x", 1), 1);
-  CHECK_EQ(splice(from[0], NULL, g_pipe[1], NULL, 1, 0), 1);
-  CHECK_EQ(read(g_pipe[0], piece, 1), 1);
+  spliced_pipe(g_pipe);
   pthread_t writers[kWriters];
   for (long i = 0; i < kWriters; ++i) writers[i] = start_thread(fill, (void*)i);
   for (int i = 0; i < kWriters * kPieces; ++i) {
@@ -65,12 +72,59 @@ static void* pieces(void* arg) {
     join_thread(writers[i]);
     CHECK_EQ(seen[i], kPieces);
   }
-  close_both(from);
   close_both(g_pipe);
   return arg;
 }
 
+static void* empty(void* arg) {
+  char byte;
+  long count = 0, r;
+  while ((r = read(g_pipe[0], &byte, 1)) == 1) ++count;
+  CHECK_EQ(r, 0);
+  (void)arg;
+  return (void*)count;
+}
+
+static void* shared(void* arg) {
+  pthread_t readers[kWriters];
+  long sum = 0;
+  spliced_pipe(g_pipe);
+  for (int i = 0; i < kWriters; ++i) readers[i] = start_thread(empty, NULL);
+  for (int i = 0; i < kBytes; ++i) {
+    CHECK_EQ(write(g_pipe[1], "x", 1), 1);
+    if (i % 16 == 0) usleep(100);
+  }
+  CHECK_OK(close(g_pipe[1]));
+  for (int i = 0; i < kWriters; ++i) sum += (long)join_thread(readers[i]);
+  CHECK_EQ(sum, kBytes);
+  // One who waits is cancelled.
+  CHECK_OK(close(g_pipe[0]));
+  spliced_pipe(g_pipe);
+  pthread_t waiting = start_thread(empty, NULL);
+  usleep(1000);
+  CHECK_RC(pthread_cancel(waiting), 0);
+  CHECK(join_thread(waiting) == PTHREAD_CANCELED);
+  close_both(g_pipe);
+  return arg;
+}
+
+/// Who has read and closed has let it go: the pipe is broken at once.
+static void* broken(void* arg) {
+  for (int i = 0; i < kBroken; ++i) {
+    int fds[2];
+    spliced_pipe(fds);
+    CHECK_OK(close(fds[0]));
+    CHECK_ERR(write(fds[1], "x", 1), EPIPE);
+    CHECK_OK(close(fds[1]));
+  }
+  return arg;
+}
+
 int main(void) {
+  signal(SIGPIPE, SIG_IGN);
+  run_everywhere(2, broken);
+  shared(NULL);
+  join_thread(start_thread(shared, NULL));
   join_thread(start_thread(sums, NULL));
   join_thread(start_thread(pieces, NULL));
   return 0;
