@@ -1,6 +1,9 @@
 // Semaphores in glibc's layout for 64-bit: the value in the low half of one word, the number of waiters in the high half, then
 // the private flag (0; 128 if process-shared). Layer: sync.
 //
+// A post for several waiters may be overtaken by a thread that is running, once for each waiter. To be handed every unit in turn, as one waiter is,
+// makes a queue that has formed once go on for ever: who releases a lock and takes it again then stands behind all others (HACKING.md, "Convoys").
+//
 // sem_post may race with the waiter's free(): after its atomic add (or its grant) the poster uses the address as a key only, and touches the
 // semaphore again only while a node for it is queued and the bucket is locked: its waiter can't have returned then.
 #include <errno.h>
@@ -29,19 +32,19 @@ bool take(sem_t* s) noexcept {
   return false;
 }
 
-/// The slow half of a post, by key.
-void hand_over(sem_t* s, Carrier* here) noexcept {
+/// The slow half of a post, by key. The first waiter is woken to take the unit, if nobody is quicker; if that was so before, it's given to it.
+void wake_first(sem_t* s, Carrier* here) noexcept {
   Bucket& b = bucket_of(s);
   WaitNode* node;
   {
     LockGuard guard(b.lock);
     node = b.first(s, ParkReason::kSem);
     if (!node) return;
+    node->granted = node->starved;
     uint64_t d = data(s).load(std::memory_order_relaxed);
     do
       if (!value(d)) return;  // somebody who didn't wait took it; the next post looks again
-    while (!data(s).compare_exchange_weak(d, d - 1 - kWaiter, std::memory_order_acq_rel));
-    node->granted = true;
+    while (!data(s).compare_exchange_weak(d, d - kWaiter - node->granted, std::memory_order_acq_rel));
     b.remove(node, WaitResult::kWoken);
   }
   wake(node, here);
@@ -52,7 +55,7 @@ void hand_over(sem_t* s, Carrier* here) noexcept {
 void sem_hand_over(void* sem, Carrier* here) noexcept {
   auto word = (uintptr_t)sem;
   if (word & 1) wake_all((const void*)(word - 1), ParkReason::kFutex, INT_MAX, here);
-  else hand_over(static_cast<sem_t*>(sem), here);
+  else wake_first(static_cast<sem_t*>(sem), here);
 }
 
 bool sem_is_foreign(const sem_t* s) noexcept { return ((const uint32_t*)s)[2] != 0; }
@@ -82,12 +85,16 @@ again:
     case WaitResult::kTimedOut: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -ETIMEDOUT;
     case WaitResult::kInterrupted: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); return -EINTR;
     case WaitResult::kAgain: data(s).fetch_sub(kWaiter, std::memory_order_relaxed); goto again;
-    default: return 0;  // the poster took our unit and our mark off
+    default:  // the poster took our mark off, and our unit if it was granted
+      if (node.granted) return 0;
+      node.starved = true;
+      node.woken.store(0, std::memory_order_relaxed);
+      goto again;
   }
 }
 
 namespace {
-/// The post of who finds a mark: straight to the first waiter, so that the word need not be changed twice. False: it has timed out meanwhile.
+/// The post of who finds one mark: straight to the first waiter, so that the word need not be changed twice. False: it has timed out meanwhile.
 bool grant(sem_t* s, Carrier* here) noexcept {
   Bucket& b = bucket_of(s);
   WaitNode* node;
@@ -106,7 +113,7 @@ bool grant(sem_t* s, Carrier* here) noexcept {
 
 int sem_release(sem_t* s) noexcept {
   uint64_t d = data(s).load(std::memory_order_relaxed);
-  if (d >= kWaiter && !value(d) && !self()->depth) {
+  if (d == kWaiter && !self()->depth) {
     RuntimeSection section;
     if (grant(s, carrier_here())) return 0;
     d = data(s).load(std::memory_order_relaxed);
@@ -124,7 +131,7 @@ int sem_release(sem_t* s) noexcept {
     return 0;
   }
   RuntimeSection section;
-  hand_over(s, carrier_here());
+  wake_first(s, carrier_here());
   return 0;
 }
 

@@ -5,12 +5,14 @@
  * still be in sem_post. At the same address there is then nothing, another object in which somebody waits, or a new semaphore.
  * Proved: after its add a poster touches only a semaphore, and only while a node for it is queued and the bucket is locked; a waiter that
  * returns 0 has taken one unit, none is lost or made up; no waiter is left while there are units.
+ * A post for several waiters only wakes the first, who takes the unit if nobody was quicker, and is handed one the next time.
  * Left out: posts from signal handlers (deferred ones are hand_over() by key at any later time, so they are covered), overflow.
  * Where the model isn't the code of 4f02b38, but what it should be: see bugs ANY_KIND and WOKEN_BY_KEY. The buckets know addresses only.
  *
  * bug LOOK_THEN_MARK (assertion): the waiter's second look comes before its mark
  * bug LATE_TOUCH (assertion): the poster looks at the marks after its add, as glibc did before 2.21
  * bug LATE_TAKE (assertion): the poster wakes the waiter, then takes unit and mark off
+ * bug LATE_MARK (assertion): who wakes a waiter without handing it the unit takes its mark off afterwards
  * bug BLIND_GRANT (assertion): the poster grants without looking whether the unit is still there
  * bug ANY_KIND (assertion): as it was once: a late poster takes any node with that key for a semaphore's
  * bug WOKEN_BY_KEY (assertion): as it was once: a late FUTEX_WAKE on an address that is now a semaphore's ends a sem_wait
@@ -26,7 +28,7 @@ byte value, marks;               /* the two halves of the word */
 chan queue = [N] of { byte };    /* its key's nodes in the bucket */
 bool other_waits;                /* a node of another kind, with the same key */
 bool bucket_lock;
-bool granted[N], permit[N];
+bool starved[N], granted[N], permit[N];
 byte taken, added, using = 3;    /* in the present life; who is still to return from sem_wait, sem_trywait */
 byte missing = 2, ended;         /* posts that the owner counts on */
 
@@ -69,6 +71,20 @@ inline hand_over() {
      wake(n);
      atomic { assert(kind == Semaphore && life == then && value); value--; marks--; taken++ }
 #else
+     queue?<n>;
+     if
+     :: atomic { !starved[n] ->
+#ifndef LATE_MARK
+          marks--;
+#endif
+          queue?n; unlock() }
+        wake(n);
+#ifdef LATE_MARK
+        atomic { assert(kind == Semaphore && life == then); marks-- };
+#endif
+        goto given
+     :: else
+     fi;
      atomic {  /* the CAS; or others have taken the unit since the load */
        if
 #ifndef BLIND_GRANT
@@ -86,10 +102,10 @@ given:
 }
 
 inline sem_release(counted) {
-  /* grant(): where somebody waits, and not in a handler on top of the runtime, the unit never shows in the word */
+  /* grant(): where one waits, and not in a handler on top of the runtime, the unit never shows in the word */
   atomic { assert(kind == Semaphore); then = life; d = marks }
   if
-  :: atomic { d -> d = 0 }
+  :: atomic { d == 1 -> d = 0 }
      lock();
      if
      :: len(queue) ->
@@ -120,6 +136,7 @@ inline sem_acquire(me, timed, got) {
   :: got -> goto returned
   :: else
   fi;
+again:
   lock();
 #ifdef LOOK_THEN_MARK
   take(got);
@@ -133,7 +150,12 @@ inline sem_acquire(me, timed, got) {
   :: atomic { else -> queue!me; unlock() }
   fi;
   if
-  :: atomic { permit[me] -> permit[me] = false; assert(granted[me]); granted[me] = false; got = true }
+  :: atomic { permit[me] -> permit[me] = false;
+       if
+       :: granted[me] -> granted[me] = false; got = true
+       :: else -> starved[me] = true; goto again
+       fi
+     }
   :: atomic { timed && !bucket_lock && queue??[eval(me)] -> queue??eval(me) }
      marks--
   fi;
