@@ -112,7 +112,7 @@ ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int f
   ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (r != -EOPNOTSUPP || (flags & RWF_NOWAIT)) return r;
   if (may_be_file(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-  note_speechless(fd);
+  if (!flags) note_speechless(fd);  // else it may be them that aren't known
   return r;
 }
 
@@ -125,20 +125,21 @@ bool reads_by_count(int fd) noexcept {
 /// What the ring isn't to read, or kUndecided. What can't be asked not to wait it has a thread of the kernel's read (before Linux 6.12), who holds the file for a
 /// moment longer than the caller: a pipe closed after that isn't broken yet. And of a signalfd each thread reads its own signals. HACKING.md, Deviations. @parks
 ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
+  if (flags) return kUndecided;  // what they come to there the kernel's own call says
   Kind kind = kind_of(fd);
   bool signals = kind == Kind::kSignals, terminal = kind == Kind::kTerminal;
   if (!signals && !terminal && kind != Kind::kSpeechless) return kUndecided;
   if (terminal && reads_by_count(fd)) {
-    if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-    return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, flags);
+    if (in_slot(vector, count) || is_ready(fd, POLLIN)) return raw(SYS_preadv2, fd, vector, count, offset, 0, 0);
+    return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, 0);
   }
   auto call = [&]() -> ssize_t {
     if (signals)
-      if (ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT); r != -EOPNOTSUPP) return r;
+      if (ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, RWF_NOWAIT); r != -EOPNOTSUPP) return r;
     bool too_little = signals && total(vector, count) < sizeof(signalfd_siginfo);
     if (!too_little && !is_ready(fd, POLLIN)) return -EAGAIN;
     // If another reader is quicker this waits: the monitor sees it and moves the caller to an OS thread of its own.
-    return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, flags);
+    return sys::stoppable(cancel_flag(current()), SYS_preadv2, fd, vector, count, offset, 0, 0);
   };
   ssize_t r = call();
   return r == -EAGAIN ? when_ready(fd, call) : r;
