@@ -112,7 +112,7 @@ ssize_t read_at_once(int fd, const iovec* vector, int count, off_t offset, int f
   ssize_t r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags | RWF_NOWAIT);
   if (r != -EOPNOTSUPP || (flags & RWF_NOWAIT)) return r;
   if (may_be_file(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-  if (!flags) note_speechless(fd);  // else it may be them that aren't known
+  if (!flags) note_speechless(fd);  // else they may be what it doesn't know
   return r;
 }
 
@@ -124,8 +124,7 @@ bool reads_by_count(int fd) noexcept {
 
 /// What the ring isn't to read, or kUndecided. What can't be asked not to wait it has a thread of the kernel's read (before Linux 6.12), who holds the file for a
 /// moment longer than the caller: a pipe closed after that isn't broken yet. And of a signalfd each thread reads its own signals. HACKING.md, Deviations. @parks
-ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset, int flags) noexcept {
-  if (flags) return kUndecided;  // what they come to there the kernel's own call says
+ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset) noexcept {
   Kind kind = kind_of(fd);
   bool signals = kind == Kind::kSignals, terminal = kind == Kind::kTerminal;
   if (!signals && !terminal && kind != Kind::kSpeechless) return kUndecided;
@@ -181,7 +180,7 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
   // Of nothing: the ring waits nevertheless, on a pipe that knows no RWF_NOWAIT.
   bool nothing = count <= 0 || !sys::readable(vector, (size_t)count * sizeof *vector) || total(vector, count) == 0;
   if (nothing || (flags & RWF_NOWAIT) || is_nonblocking(fd)) return raw(SYS_preadv2, fd, vector, count, offset, 0, flags);
-  if (r = read_in_person(fd, vector, count, offset, flags); r != kUndecided) return r;
+  if (!flags && (r = read_in_person(fd, vector, count, offset)) != kUndecided) return r;
   if (in_slot(vector, count)) return when_ready(fd, call);
   if (flags) {  // the ring's answers to them differ
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
@@ -203,7 +202,7 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   if (r > 0 && (size_t)r < size && may_be_file(fd)) return read_rest(fd, &one, 1, -1, 0, (size_t)r);
   if (r != kUndecided) return r;
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
-  if (r = read_in_person(fd, &one, 1, -1, 0); r != kUndecided) return r;
+  if (r = read_in_person(fd, &one, 1, -1); r != kUndecided) return r;
   size = std::min(size, kMost);
   return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
                     [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
