@@ -57,7 +57,7 @@ bool cancel_end_wait(VThread* v) noexcept {
 }
 
 void cancel_thread(VThread* v) noexcept {
-  if (v->cancel_disabled.load(std::memory_order_relaxed) || end_table_wait(v, false)) return;
+  if (cancel_held_off(v) || end_table_wait(v, false)) return;
   Carrier* where = v->carrier;
   if (where && where->is_blocking) return carrier_kick(where, Kick::kEndCall);
   ask_home(v);

@@ -3,19 +3,24 @@
 // on at the next cancellation point, or at once when parked at one. Layer: core.
 #pragma once
 
+#include "core/thread_area.h"
 #include "core/vthread.h"
 
 namespace vt {
 
+/// A cancellation of v waits until that enables it, or for ever: v is ending.
+inline bool cancel_held_off(const VThread* v) noexcept {
+  return v->cancel_disabled.load(std::memory_order_relaxed) || thread_area_is_exiting(v->tp);
+}
 /// A wait of v's at a cancellation point shall end. @thread v, or who holds what keeps v's wait alive
 inline bool cancel_wanted(const VThread* v) noexcept {
-  return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !v->cancel_disabled.load(std::memory_order_relaxed);
+  return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !cancel_held_off(v);
 }
 /// For sys::stoppable(): set as long as cancel_wanted(v). @thread v
 inline const bool* cancel_flag(const VThread* v) noexcept {
   static constexpr bool kNever = false;
   static_assert(sizeof v->cancel_requested == sizeof(bool));
-  return v->cancel_disabled.load(std::memory_order_relaxed) ? &kNever : (const bool*)&v->cancel_requested;
+  return cancel_held_off(v) ? &kNever : (const bool*)&v->cancel_requested;
 }
 /// Ends v's wait, if it is in one that cancellation ends. The request is noted in v already. @thread any in user context
 void cancel_thread(VThread* v) noexcept;

@@ -75,16 +75,17 @@ int origin_of(void* (*start)(void*)) noexcept {
 }
 
 __attribute__((noinline)) void run_start(VThread* v) {
-  // pthread_exit and cancellation unwind to here: glibc jumps to this buffer when it has run what is registered above it.
+  // pthread_exit and cancellation unwind to here, out of destructors, too: glibc jumps to this buffer when it has run what is registered above it.
   __pthread_unwind_buf_t buffer;
   if (__sigsetjmp((struct __jmp_buf_tag*)(void*)buffer.__cancel_jmp_buf, 0) == 0) {
     __pthread_register_cancel(&buffer);
-    void* result = v->start(v->argument);
-    __pthread_unregister_cancel(&buffer);
-    v->result = result;
+    v->result = v->start(v->argument);
   } else if (!v->result_set) {
     v->result = PTHREAD_CANCELED;
   }
+  thread_area_run_tls_destructors();
+  tsd_run_destructors();
+  __pthread_unregister_cancel(&buffer);
 }
 
 void entry(sys::Transfer transfer) {
@@ -104,8 +105,6 @@ void entry(sys::Transfer transfer) {
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
-  thread_area_run_tls_destructors();
-  tsd_run_destructors();
   if (v->forked) exit(0);  // the only thread of a forked child has ended
   tcache_empty();
   static_tls_hide(v);

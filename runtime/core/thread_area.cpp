@@ -206,9 +206,12 @@ const char* thread_area_libc_block(size_t* size) noexcept { return *size = g.lib
 
 void* thread_area_robust_list(char* tp) noexcept { return tp + g.robust_head; }
 
+constexpr int kCanceling = 4, kCanceled = 8, kExiting = 16;  // nptl/descr.h, and every debugger
 void thread_area_set_cancelled(char* tp) noexcept {
-  constexpr int kCanceling = 4, kCanceled = 8;  // nptl/descr.h, and every debugger
   __atomic_or_fetch(&at<int>(tp, g.cancelhandling), kCanceling | kCanceled, __ATOMIC_SEQ_CST);
+}
+bool thread_area_is_exiting(const char* tp) noexcept {
+  return __atomic_load_n(&at<int>(const_cast<char*>(tp), g.cancelhandling), __ATOMIC_RELAXED) & kExiting;
 }
 
 bool thread_area_create(char* tp, pid_t tid) noexcept {

@@ -47,6 +47,8 @@ const char* thread_area_libc_block(size_t* size) noexcept;
 void* thread_area_robust_list(char* tp) noexcept;
 /// As pthread_cancel(3) does for a thread whose cancellation is deferred. @thread any
 void thread_area_set_cancelled(char* tp) noexcept;
+/// A cancellation unwinds the thread, or it has called pthread_exit(3): it acts on no cancellation any more. @thread any @signal safe
+bool thread_area_is_exiting(const char* tp) noexcept;
 
 // ---------------------------------------------------------------- exchanging contents instead (core/slot.h)
 
