@@ -21,6 +21,7 @@ static int is_on(const void* p) { return (const char*)p >= t_stack && (const cha
 
 static void on_stack(int signal) {
   int here;
+  int saved = errno;  // main signals until it is seen: one comes between a call's failure and the look at errno, too
   stack_t now;
   (void)signal;
   CHECK(is_on(&here));
@@ -31,6 +32,7 @@ static void on_stack(int signal) {
   usleep(1000);  // parks
   CHECK(is_on(&here));
   ++t_ran;
+  errno = saved;
 }
 static void off_stack(int signal) {
   int here;
@@ -56,6 +58,7 @@ static void jumps(int signal) {
   siglongjmp(t_jump, 7);
 }
 static void waits(int signal) {  // as a collector's stop-the-world handler
+  int saved = errno;
   (void)signal;
   CHECK_OK(sem_post(&g_inside));
   sigset_t mask;
@@ -63,6 +66,7 @@ static void waits(int signal) {  // as a collector's stop-the-world handler
   sigdelset(&mask, SIGUSR2);
   CHECK_ERR(sigsuspend(&mask), EINTR);
   ++t_ran;
+  errno = saved;
 }
 static void jumps_on_stack(int signal) {
   int here;
