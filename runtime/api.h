@@ -325,8 +325,9 @@ int barrier_destroy(pthread_barrier_t* barrier) noexcept;
 /// An address-keyed wait as futex(2) on private memory: -EAGAIN if *word != expected. `bits`: those of FUTEX_WAIT_BITSET. @parks
 int futex_wait(const uint32_t* word, uint32_t expected, clockid_t clock, const timespec* deadline, uint32_t bits = ~0u) noexcept;
 int futex_wake(const uint32_t* word, int count, uint32_t bits = ~0u) noexcept;  // how many were woken @signal safe
-/// Seen by no other process: what waits there needs no kernel. A few system calls. @signal safe
-bool is_private_memory(const void* p) noexcept;
+/// Seen by no other process, and may be written: what waits there needs no kernel (which refuses, or not, to wait on the rest). A few system
+/// calls. @signal safe
+bool is_own_memory(const void* p) noexcept;
 /// FUTEX_REQUEUE: wakes up to `wakes`, then lets up to `moves` others wait on `to`: how many were woken; -EAGAIN if *from != *expected.
 int futex_requeue(const uint32_t* from, int wakes, const uint32_t* to, int moves, const uint32_t* expected, int* moved) noexcept;
 

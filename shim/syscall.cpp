@@ -71,12 +71,12 @@ struct Futex {
 long futex_wait(long number, const Arguments& a, const Futex& f) {
   bool absolute = f.command == FUTEX_WAIT_BITSET, realtime = f.op & FUTEX_CLOCK_REALTIME;
   uint32_t bits = absolute ? f.value3 : FUTEX_BITSET_MATCH_ANY;
-  bool good = bits && (absolute || !realtime) && !((uintptr_t)f.word & 3) && vt::sys::readable_word(f.word) &&
+  bool good = bits && (absolute || !realtime) && !((uintptr_t)f.word & 3) && vt::sys::readable(f.word, sizeof *f.word) &&
               (!f.timeout || (vt::sys::readable(f.timeout, sizeof *f.timeout) && valid(*f.timeout)));
   if (!good) return kernel(number, a);
   if (__atomic_load_n(f.word, __ATOMIC_SEQ_CST) != f.value) return f.is_private() ? errno_result(-EAGAIN) : kernel(number, a);
   // std::future's, for one, aren't marked as private, though their memory is.
-  if (!f.is_private() && !vt::is_private_memory(f.word)) return announced(number, a);
+  if (!f.is_private() && !vt::is_own_memory(f.word)) return announced(number, a);
   timespec end;
   if (f.timeout) end = absolute ? *f.timeout : from_now(*f.timeout);
   return errno_result(vt::futex_wait(f.word, f.value, realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, f.timeout ? &end : nullptr, bits));
@@ -95,7 +95,7 @@ long futex_wake(long number, Arguments a, const Futex& f) {
 long futex_requeue(long number, Arguments a, const Futex& f) {
   bool compare = f.command == FUTEX_CMP_REQUEUE;
   bool good = (int)f.value >= 0 && f.value2 >= 0 && !((uintptr_t)f.word & 3) && !((uintptr_t)f.second & 3) &&
-              (!compare || vt::sys::readable_word(f.word));
+              (!compare || vt::sys::readable(f.word, sizeof *f.word));
   if (!good) return kernel(number, a);
   int moved = 0, woken = vt::futex_requeue(f.word, (int)f.value, f.second, f.value2, compare ? &f.value3 : nullptr, &moved);
   if (woken < 0) return kernel(number, a);  // EAGAIN, unless there is worse

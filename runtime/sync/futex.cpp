@@ -150,11 +150,11 @@ struct MapQuery {
   uint64_t name, build_id;
 };
 constexpr unsigned long kQuery = 0xc0686611;  // PROCMAP_QUERY
-constexpr uint64_t kSharedMapping = 8;
+constexpr uint64_t kWritable = 2, kShared = 8;
 static_assert(sizeof(MapQuery) == 0x68);
 
 /// Without that query: the lines of /proc/self/maps, "start-end perm ...", perm[3] being 's' or 'p'.
-bool private_in_text(int fd, uintptr_t address) noexcept {
+bool own_in_text(int fd, uintptr_t address) noexcept {
   char text[2048];
   size_t kept = 0;
   for (long n; (n = sys::raw(SYS_read, fd, text + kept, sizeof text - kept)) > 0;) {
@@ -162,7 +162,7 @@ bool private_in_text(int fd, uintptr_t address) noexcept {
     for (char* next; (next = (char*)memchr(line, '\n', (size_t)(end - line))); line = next + 1) {
       char* p;
       uintptr_t low = strtoul(line, &p, 16), high = strtoul(p + 1, &p, 16);
-      if (address >= low && address < high) return p[4] == 'p';
+      if (address >= low && address < high) return p[2] == 'w' && p[4] == 'p';
     }
     if (line == text) line = end;  // a name that is longer than that
     memmove(text, line, kept = (size_t)(end - line));
@@ -172,16 +172,16 @@ bool private_in_text(int fd, uintptr_t address) noexcept {
 
 }  // namespace
 
-bool is_private_memory(const void* p) noexcept {
+bool is_own_memory(const void* p) noexcept {
   long fd = sys::raw(SYS_open, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   MapQuery q{};
   q.size = sizeof q;
   q.query_address = (uint64_t)p;
   bool answered = sys::raw(SYS_ioctl, fd, kQuery, &q) == 0;
-  bool is_private = answered ? !(q.flags & kSharedMapping) : private_in_text((int)fd, (uintptr_t)p);
+  bool own = answered ? (q.flags & (kWritable | kShared)) == kWritable : own_in_text((int)fd, (uintptr_t)p);
   sys::raw(SYS_close, fd);
-  return is_private;
+  return own;
 }
 
 }  // namespace vt

@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <atomic>
-
 #include "sys/raw.h"
 
 namespace vt::sys {
@@ -33,17 +31,6 @@ inline bool writable(void* p, size_t size) noexcept {
   uint32_t nobodys = 0;
   for (uintptr_t a = first; a + 4 <= end; a = (a | (kPageSize - 1)) + 1)
     if (raw(SYS_futex, &nobodys, kWakeOp, 0, 0, a, kOrNothing) == -14) return false;
-  return true;
-}
-
-/// As readable(), for what is waited on over and over: a page that was readable once is taken to be so still.
-inline bool readable_word(const uint32_t* word) noexcept {
-  static std::atomic<uintptr_t> seen[1024];
-  uintptr_t page = (uintptr_t)word / kPageSize;
-  std::atomic<uintptr_t>& slot = seen[page % 1024];
-  if (slot.load(std::memory_order_relaxed) == page) return page != 0;
-  if (!readable(word, sizeof *word)) return false;
-  slot.store(page, std::memory_order_relaxed);
   return true;
 }
 

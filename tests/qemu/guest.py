@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """/init of the emulated machine (run.py): mounts what programs expect, runs the tests of /plan.json in run_tests.py's ways, and reports on
-the second serial port, one JSON list [word, line, seconds, output] a line. The last word is "end"; then the machine restarts, which ends QEMU."""
-import concurrent.futures, ctypes, fcntl, json, os, resource, socket, struct, sys, termios, time, tty
+the second serial port, one JSON list [word, line, seconds, output] a line. The last word is "end"; then the machine restarts, which ends QEMU.
+Where the plan has a `command` (benchmarks.py), that alone is run, and what it prints goes to the port as it is."""
+import concurrent.futures, ctypes, fcntl, json, os, resource, socket, struct, subprocess, sys, termios, time, tty
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 HWCAP2, FSGSBASE = 26, 2  # AT_HWCAP2, and its bit
@@ -37,12 +38,22 @@ def choice(tests, plan):
         yield word, f"VTSHIM_TLS={asked} is {expected}", text
 
 
+def command(argv):
+    with open(os.open("/dev/ttyS1", os.O_RDWR | os.O_NOCTTY), "wb", buffering=0) as port:
+        tty.setraw(port, termios.TCSANOW)
+        code = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=port, stderr=subprocess.STDOUT).returncode
+        port.write(b"exit %d\n" % code)
+        termios.tcdrain(port)
+
+
 def main():
     prepare()
     with open("/plan.json") as f:
         plan = json.load(f)
     os.environ.clear()
     os.environ.update(plan["environment"])
+    if "command" in plan:
+        return command(plan["command"])
     sys.path.insert(0, plan["tests"])
     import run_tests as tests
     with open(os.open("/dev/ttyS1", os.O_RDWR | os.O_NOCTTY), "wb", buffering=0) as port:

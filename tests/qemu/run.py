@@ -74,7 +74,8 @@ def compiled(patterns, out):
         return [(*f, argv) for f, argv in zip(found, pool.map(lambda f: tests.command(f[1], out), found))]
 
 
-def write_initramfs(path, plan, out):
+def write_initramfs(path, plan, folders):
+    """This machine's files that tests and Python need, the shim, tests/ and those folders."""
     with open(path, "wb") as f:
         a = Archive(f)
         a.device("/dev/console", 5, 1)
@@ -91,15 +92,15 @@ def write_initramfs(path, plan, out):
         a.tree("/usr/lib/locale")
         a.program(tests.LIB)
         a.tree(os.path.join(tests.TOP, "tests"), ("__pycache__",))
-        for where, _, names in os.walk(out):
+        for where, _, names in (step for folder in folders for step in os.walk(folder)):
             for n in names: a.program(os.path.join(where, n))
         a.end()
 
 
-def boot(machine, initramfs, console, seconds, on_line):
+def boot(machine, initramfs, console, seconds, on_line, memory="3G"):
     """Runs the machine; `on_line` gets each line of its second serial port. What ended it too early, or None."""
     argv = ["setpriv", "--pdeathsig", "KILL", emulator(), "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", machine.cpu,
-            "-m", "3G", "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel(), "-initrd", initramfs,
+            "-m", memory, "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel(), "-initrd", initramfs,
             "-serial", "file:" + console, "-serial", "stdio",
             "-append", f"console=ttyS0 loglevel=5 panic=-1 mitigations=off no5lvl tsc=reliable clocksource=tsc {machine.kernel}"]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as q:
@@ -139,7 +140,7 @@ def run(name, machine, options, report):
         wanted = [(n, s, argv + ARGUMENTS.get(n, [])) for n, s, argv in programs if any(p in n for p in machine.patterns)]
         plan = {"programs": wanted, "probe": probe, "fsgsbase": machine.fsgsbase, "choices": machine.choices, "jobs": options.jobs,
                 "environment": environment, "tests": os.path.join(tests.TOP, "tests")}
-        write_initramfs(initramfs, plan, out)
+        write_initramfs(initramfs, plan, [out])
         early = boot(machine, initramfs, console, options.seconds, on_line)
         if early or not ended:
             with open(console, errors="replace") as f:

@@ -142,6 +142,11 @@ static void* check_malformed(void* arg) {
   CHECK_ERR(futex_p(word, FUTEX_WAKE_BITSET, 1, NULL, NULL, 0), EINVAL);
   CHECK_ERR(futex_p(word, 99, 1, NULL, NULL, 0), ENOSYS);
   CHECK_OK(munmap(gone, 4096));
+  // A page that nobody may write: the key of a private futex is its address, of another there is none.
+  void* fixed = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct timespec moment = {0, 1000000};
+  CHECK_ERR(futex_p(fixed, FUTEX_WAIT, 0, &moment, NULL, 0), private_flag ? ETIMEDOUT : EFAULT);
+  CHECK_OK(munmap(fixed, 4096));
   return arg;
 }
 
