@@ -153,6 +153,7 @@ extern "C" __attribute__((used, visibility("hidden"))) void vt_call_handler(Call
   call->action->sa_sigaction(call->signal, call->info, call->context);
   sys::raw(SYS_sigaltstack, call->whole, nullptr);
 }
+extern "C" [[noreturn]] void vt_go_on_at(char* top, void (*call)(void*), void* argument);
 /// vt_call_handler(call) on another stack.
 extern "C" void vt_call_handler_on(char* top, Call* call);
 asm(R"(
@@ -176,6 +177,19 @@ vt_call_handler_on:
     ret
     .cfi_endproc
     .size vt_call_handler_on, .-vt_call_handler_on
+
+    .hidden vt_go_on_at
+    .type vt_go_on_at, @function
+vt_go_on_at:
+    .cfi_startproc
+    .cfi_undefined %rip
+    movq %rdi, %rsp
+    andq $-16, %rsp
+    movq %rdx, %rdi
+    call *%rsi
+    ud2
+    .cfi_endproc
+    .size vt_go_on_at, .-vt_go_on_at
 )");
 
 bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
@@ -328,9 +342,13 @@ int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
   return 0;
 }
 
-void signals_jumped(VThread* v, char* target) noexcept {
+void signals_go_on_at(char* top, void (*call)(void*), void* argument) noexcept { vt_go_on_at(top, call, argument); }
+
+bool signals_jumped(VThread* v, char* target) noexcept {
+  bool raised = false;
   while (SignalFrame* f = v->signal_frames) {
-    if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) return;
+    if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) break;
+    raised |= f->by_kernel;
     v->signal_frames = f->below;
     v->in_masked_call = false;  // the jump leaves the call, too
     v->in_place = f->in_place;
@@ -344,6 +362,7 @@ void signals_jumped(VThread* v, char* target) noexcept {
     }
     signals_set_mask(v, f->mask);
   }
+  return raised;
 }
 
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept {
@@ -387,6 +406,7 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   uint64_t pipe = bit(SIGPIPE), os_mask = frame.os_mask & ~pipe;
   if (v->pipe != PipeMask::kOpen) os_mask |= pipe;
   memcpy(&uc->uc_sigmask, &os_mask, sizeof os_mask);
+  if (unblocked(v)) eject_for_signals_later(v->carrier);  // run_signals() kept out
 }
 
 void signals_notify_all() noexcept {
