@@ -17,8 +17,7 @@ namespace {
 using sys::bit;
 
 /// What has been passed on: written by handlers on the main OS thread, read by main.
-constexpr uint32_t kMax = 8192;  // natively RLIMIT_SIGPENDING; pages that nobody has written to cost nothing
-siginfo_t infos[kMax];
+siginfo_t infos[kMostPassed];  // pages that nobody has written to cost nothing
 std::atomic<uint32_t> begin{0}, end{0};
 volatile bool held = false;      // one has been taken out, and its handler hasn't begun
 std::atomic<uint64_t> reset{0};  // of them, those for which the kernel has taken the handler away: SA_RESETHAND
@@ -49,16 +48,16 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
   uint32_t at = end.load(std::memory_order_relaxed);
-  bool room = at - begin.load(std::memory_order_acquire) < kMax;
+  bool room = at - begin.load(std::memory_order_acquire) < kMostPassed;
   if (room) {
-    infos[at % kMax] = info;
-    infos[at % kMax].si_signo = signal;
+    infos[at % kMostPassed] = info;
+    infos[at % kMostPassed].si_signo = signal;
     if (is_reset) reset.fetch_or(bit(signal), std::memory_order_relaxed);
     end.store(at + 1, std::memory_order_release);
   }
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
   if (!room) {
-    complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMax,
+    complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostPassed,
              signal);
     return true;
   }
@@ -76,7 +75,7 @@ void main_signals_look(MainThread* m) noexcept {
   m->signals_pending.fetch_and(~bit(kPassed), std::memory_order_seq_cst);
   for (uint32_t i = begin.load(std::memory_order_relaxed); i != end.load(std::memory_order_acquire);
        begin.store(++i, std::memory_order_release)) {
-    const siginfo_t& info = infos[i % kMax];
+    const siginfo_t& info = infos[i % kMostPassed];
     if (signals_queue(m, info.si_signo, info)) continue;
     if (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed))
       m->signals_pending.fetch_or(bit(kPassed), std::memory_order_seq_cst);  // again when one of those has been handled
@@ -88,10 +87,15 @@ void main_signals_settle(MainThread* m) noexcept {
   uint64_t mask = m->signal_mask.load(std::memory_order_relaxed);
   if (mask != signals_main_mask()) signals_set_mask(m, mask);
   if (!m->signals_pending.load(std::memory_order_seq_cst)) return;
-  main_signals_look(m);
-  held = false;
-  siginfo_t info{};
-  while (int signal = signals_take(m, mask, &info)) send_to_itself(m->carrier, signal, info);
+  for (bool more = true; more;) {
+    main_signals_look(m);
+    held = more = false;
+    siginfo_t info{};
+    while (int signal = signals_take(m, mask, &info)) {
+      send_to_itself(m->carrier, signal, info);
+      more = begin.load(std::memory_order_relaxed) != end.load(std::memory_order_acquire);  // there is room now
+    }
+  }
 }
 
 int main_signals_action(MainThread* m, int signal, struct sigaction* action, bool* is_reset) noexcept {

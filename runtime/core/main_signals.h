@@ -4,14 +4,17 @@
 #pragma once
 
 #include <signal.h>
+#include <stdint.h>
 
 #include "core/main_thread.h"
 
 namespace vt {
 
 /// In signals_pending: something has been passed on. No thread of the program's is sent libc's signal, and none blocks
-/// it.
+/// it. It means "look", and is never to be picked as a signal.
 constexpr int kPassed = 32;
+/// That main has had no time for: natively RLIMIT_SIGPENDING.
+constexpr uint32_t kMostPassed = 8192;
 
 /// Leaves a signal for main and sees to it that main notices. False: main isn't away, nor back with others left to be
 /// handled before: its handler may run here.

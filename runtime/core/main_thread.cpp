@@ -126,16 +126,8 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool jump = false, signals = false;
   while (void* what = s->pop_deferred()) {
-    if (what == Self::kJump) {
-      jump = true;
-      continue;
-    }
-    if (what == Self::kSignals) {
-      signals = true;
-      continue;
-    }
+    if (what == Self::kJump || what == Self::kSignals) continue;  // below, also where there was no room for the word
     if (what == Self::kTls) {
       static_tls_touch();
       continue;
@@ -145,12 +137,14 @@ void run_deferred(Self* s) noexcept {
     if (what != Self::kAttention) sem_hand_over(what, here);
     else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
   }
-  if (signals) signals_deliver(static_cast<VThread*>(s), nullptr);
-  if (!jump) return;
-  MainThread* m = main_thread();
+  if (!s->is_virtual) return;
+  auto* v = static_cast<VThread*>(s);
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
+  auto* m = static_cast<MainThread*>(v);
+  if (!v->is_main || !m->jump_env) return;
   void* env = m->jump_env;
   m->jump_env = nullptr;
-  signals_leave(m, env);
+  signals_leave(m, env, m->jump_value);
   libc_calls.siglongjmp((struct __jmp_buf_tag*)env, m->jump_value);
 }
 

@@ -198,20 +198,43 @@ void signals_take_over() noexcept {
   errno = e;
 }
 
-void signals_leave(VThread* v, void* env) noexcept {
+namespace {
+/// The handlers have been left: main goes home, and what was blocked meanwhile comes before the jump, as in sigprocmask.
+void handlers_left(VThread* v) noexcept {
+  if (v->is_main && !v->signal_frames) main_leaves_call(static_cast<MainThread*>(v));
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
+}
+
+struct Jump {
+  VThread* v;
+  jmp_buf env;
+  int value;
+};
+void jump_from_own_stack(void* argument) noexcept {
+  Jump jump = *static_cast<Jump*>(argument);  // on the signal stack, which is another's once we park
+  handlers_left(jump.v);
+  if (!jump.v->is_main || jump.v->carrier->is_blocking) jump.env->__mask_was_saved = 0;
+  libc_calls.siglongjmp(jump.env, jump.value);
+}
+}  // namespace
+
+void signals_leave(VThread* v, void* env, int value) noexcept {
   // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
   uint64_t sp = ((uint64_t*)env)[6], guard;
   asm("movq %%fs:0x30, %0" : "=r"(guard));
   v->in_deliver = false;
-  signals_jumped(v, (char*)((sp >> 17 | sp << 47) ^ guard));
-  if (!v->is_main || v->signal_frames) return;
-  main_leaves_call(static_cast<MainThread*>(v));
-  if (signals_wanted(v)) signals_deliver(v, nullptr);
+  char* target = (char*)((sp >> 17 | sp << 47) ^ guard);
+  if (!signals_jumped(v, target)) return handlers_left(v);
+  if (!v->is_main && !signals_wanted(v)) return;
+  Jump jump{v, {}, value};
+  memcpy(jump.env, env, sizeof jump.env);
+  constexpr int kRedZone = 128;
+  signals_go_on_at(target - kRedZone, jump_from_own_stack, &jump);
 }
 
 bool signals_longjmp(void* env, int value) noexcept {
   VThread* v = vt_platform.over ? vt_platform.over : current();
-  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env), false;
+  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env, value), false;
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
@@ -222,7 +245,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     c->in_handler = 0;
     vt_platform.depth = 0;
     vt_self = m;
-    signals_leave(m, env);
+    signals_leave(m, env, value);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.

@@ -47,8 +47,10 @@ using sys::bit, sys::kLibcSignals, sys::kUnmaskable;
 constexpr uint64_t kIgnoredByDefault = bit(SIGCHLD) | bit(SIGURG) | bit(SIGWINCH) | bit(SIGCONT);
 
 SpinLock queue_lock{Rank::kLeaf};
-PendingSignal nodes[1024];  // as RLIMIT_SIGPENDING: beyond them a real-time signal isn't taken
-unsigned nodes_used = 0;
+/// As RLIMIT_SIGPENDING: beyond them a real-time signal isn't taken. Main has its own: what has been passed on was taken from the kernel already.
+constexpr unsigned kNodes = 1024;
+PendingSignal nodes[kNodes + kMostPassed];  // pages that nobody has written to cost nothing
+unsigned nodes_made = 0, nodes_of_main = 0, nodes_of_others = 0;
 PendingSignal* free_nodes = nullptr;
 std::atomic<bool> all_wanted{false};
 
@@ -63,13 +65,31 @@ siginfo_t plain_info(int signal) noexcept {
 
 }  // namespace
 
+namespace {
+
+// ---- both with queue_lock
+PendingSignal* take_node(bool mains) noexcept {
+  unsigned& used = mains ? nodes_of_main : nodes_of_others;
+  if (used == (mains ? kMostPassed : kNodes)) return nullptr;
+  ++used;
+  PendingSignal* n = free_nodes;
+  if (n) free_nodes = n->next;
+  else n = &nodes[nodes_made++];
+  return n;
+}
+void give_node(bool mains, PendingSignal* n) noexcept {
+  --(mains ? nodes_of_main : nodes_of_others);
+  n->next = free_nodes;
+  free_nodes = n;
+}
+
+}  // namespace
+
 /// Standard signals are pending once, real-time ones as often as they were sent.
 bool signals_queue(VThread* v, int signal, const siginfo_t& info) noexcept {
   LockGuard guard(queue_lock);
   if (signal < __SIGRTMIN && (v->signals_pending.load(std::memory_order_relaxed) & bit(signal))) return true;
-  PendingSignal* n = free_nodes;
-  if (n) free_nodes = n->next;
-  else if (nodes_used < sizeof nodes / sizeof *nodes) n = &nodes[nodes_used++];
+  PendingSignal* n = take_node(v->is_main);
   if (!n && signal >= __SIGRTMIN) return false;
   if (n) {
     n->info = info;
@@ -98,8 +118,7 @@ bool unqueue(VThread* v, int signal, siginfo_t* info) noexcept {
       found = true;
       *info = n->info;
       *p = n->next;
-      n->next = free_nodes;
-      free_nodes = n;
+      give_node(v->is_main, n);
     } else {
       more = true;
       break;
@@ -134,6 +153,7 @@ extern "C" __attribute__((used, visibility("hidden"))) void vt_call_handler(Call
   call->action->sa_sigaction(call->signal, call->info, call->context);
   sys::raw(SYS_sigaltstack, call->whole, nullptr);
 }
+extern "C" [[noreturn]] void vt_go_on_at(char* top, void (*call)(void*), void* argument);
 /// vt_call_handler(call) on another stack.
 extern "C" void vt_call_handler_on(char* top, Call* call);
 asm(R"(
@@ -157,6 +177,19 @@ vt_call_handler_on:
     ret
     .cfi_endproc
     .size vt_call_handler_on, .-vt_call_handler_on
+
+    .hidden vt_go_on_at
+    .type vt_go_on_at, @function
+vt_go_on_at:
+    .cfi_startproc
+    .cfi_undefined %rip
+    movq %rdi, %rsp
+    andq $-16, %rsp
+    movq %rdx, %rdi
+    call *%rsi
+    ud2
+    .cfi_endproc
+    .size vt_go_on_at, .-vt_go_on_at
 )");
 
 bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
@@ -240,6 +273,11 @@ void signals_barrier() noexcept {
 
 namespace {
 
+/// Those of v's own that needn't wait. Not what v awaits and blocks: to look for that is its call's part.
+uint64_t unblocked(const VThread* v) noexcept {
+  return v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed);
+}
+
 void notify(VThread* v) noexcept {
   signals_barrier();
   if (!signals_wanted(v) || cancel_end_wait(v)) return;
@@ -251,17 +289,16 @@ void notify(VThread* v) noexcept {
 uint8_t signals_deliver(VThread* v, void* context) noexcept {
   uint8_t ran = 0;
   if (v->in_deliver) return ran;  // we are on top of the loop below, which looks again: in a flood of signals it's always so
-  while (signals_wanted(v)) {
+  while (unblocked(v)) {
     enter_section(v);
     v->in_deliver = true;
     if (v->is_main) main_signals_look(static_cast<MainThread*>(v));
-    uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & ~v->signal_mask.load(std::memory_order_relaxed);
+    uint64_t ready = unblocked(v) & ~bit(kPassed);  // that one is no signal: more has been passed on, and the next turn fetches it
     int signal = ready ? __builtin_ctzll(ready) + 1 : 0;
     siginfo_t info;
     if (signal && unqueue(v, signal, &info)) ran |= run_handler(v, signal, &info, static_cast<ucontext_t*>(context));
     leave_section(v);
     v->in_deliver = false;
-    if (!signal) break;
   }
   return ran;
 }
@@ -297,6 +334,7 @@ int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {
 }
 
 int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
+  set &= ~bit(kPassed);
   while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & set) {
     int signal = __builtin_ctzll(ready) + 1;
     if (unqueue(v, signal, info)) return signal;
@@ -304,9 +342,13 @@ int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
   return 0;
 }
 
-void signals_jumped(VThread* v, char* target) noexcept {
+void signals_go_on_at(char* top, void (*call)(void*), void* argument) noexcept { vt_go_on_at(top, call, argument); }
+
+bool signals_jumped(VThread* v, char* target) noexcept {
+  bool raised = false;
   while (SignalFrame* f = v->signal_frames) {
-    if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) return;
+    if (!f->is_left_by(target) || (f->os_stack.ss_size && is_within(v->alternate_stack, target))) break;
+    raised |= f->by_kernel;
     v->signal_frames = f->below;
     v->in_masked_call = false;  // the jump leaves the call, too
     v->in_place = f->in_place;
@@ -320,6 +362,7 @@ void signals_jumped(VThread* v, char* target) noexcept {
     }
     signals_set_mask(v, f->mask);
   }
+  return raised;
 }
 
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept {
@@ -363,6 +406,7 @@ void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int sig
   uint64_t pipe = bit(SIGPIPE), os_mask = frame.os_mask & ~pipe;
   if (v->pipe != PipeMask::kOpen) os_mask |= pipe;
   memcpy(&uc->uc_sigmask, &os_mask, sizeof os_mask);
+  if (unblocked(v)) eject_for_signals_later(v->carrier);  // run_signals() kept out
 }
 
 void signals_notify_all() noexcept {
@@ -377,11 +421,10 @@ void signals_notify_all() noexcept {
 void signals_begin(VThread* v, uint64_t mask) noexcept {
   if (v->signal_queue) {
     LockGuard guard(queue_lock);
-    PendingSignal** end = &v->signal_queue;
-    while (*end) end = &(*end)->next;
-    *end = free_nodes;
-    free_nodes = v->signal_queue;
-    v->signal_queue = nullptr;
+    while (PendingSignal* n = v->signal_queue) {
+      v->signal_queue = n->next;
+      give_node(v->is_main, n);
+    }
   }
   v->signals_pending.store(0, std::memory_order_relaxed);
   v->signals_awaited.store(0, std::memory_order_relaxed);
@@ -397,9 +440,9 @@ void signals_begin(VThread* v, uint64_t mask) noexcept {
 void thread_signals_after_fork() noexcept {
   queue_lock.reset();
   signal_routing_after_fork();
-  if (!nodes_used) return;
+  if (!nodes_made) return;
   free_nodes = nullptr;
-  nodes_used = 0;
+  nodes_made = nodes_of_main = nodes_of_others = 0;
   all_wanted.store(false, std::memory_order_relaxed);
   for (uint32_t i = 0, n = registry_count(); i < n; ++i)
     if (VThread* v = registry_at(i)) v->signal_queue = nullptr, v->signals_pending.store(0, std::memory_order_relaxed);

@@ -42,8 +42,11 @@ bool signals_queue(VThread* v, int signal, const siginfo_t& info) noexcept;
 void signals_barrier() noexcept;
 /// Takes one of `set` out of v's own. 0: there is none. In a section of v's, or @thread scheduler
 int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept;
-/// siglongjmp out of handlers to where the stack pointer is `target`: the masks are what they were before those. @thread v
-void signals_jumped(VThread* v, char* target) noexcept;
+/// siglongjmp out of handlers to where the stack pointer is `target`: the masks are what they were before those. True if one of them was an
+/// instruction's: the caller stands on its OS thread's signal stack. @thread v
+bool signals_jumped(VThread* v, char* target) noexcept;
+/// `call(argument)`, which doesn't return, on the stack below `top`.
+[[noreturn]] void signals_go_on_at(char* top, void (*call)(void*), void* argument) noexcept;
 /// For each virtual thread that was sent a signal by a handler which stood on the runtime. @thread monitor
 void signals_notify_all() noexcept;
 /// v's mask becomes `mask`. @thread v

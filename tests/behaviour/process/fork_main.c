@@ -22,8 +22,8 @@ static void* on_sem(void* arg) {
 }
 
 static void* on_cond(void* arg) {
-  CHECK_OK(sem_post(&g_started));
   CHECK_RC(pthread_mutex_lock(&g_mutex), 0);
+  CHECK_OK(sem_post(&g_started));
   while (!g_flag) CHECK_RC(pthread_cond_wait(&g_cond, &g_mutex), 0);
   CHECK_RC(pthread_mutex_unlock(&g_mutex), 0);
   return arg;
@@ -70,6 +70,8 @@ int main(void) {
   static void* (*const kBodies[4])(void*) = {on_sem, on_cond, on_pipe, on_sleep};
   for (int i = 0; i < 8; ++i) threads[i] = start_thread(kBodies[i % 4], NULL);
   for (int i = 0; i < 8; ++i) CHECK_OK(sem_wait(&g_started));
+  CHECK_RC(pthread_mutex_lock(&g_mutex), 0);  // no child finds it locked by a thread that it doesn't have: those wait for the condition
+  CHECK_RC(pthread_mutex_unlock(&g_mutex), 0);
   for (int i = 0; i < kRounds; ++i) {
     pid_t pid = fork_child(child);
     CHECK_CHILD_EXITS(pid, 12);
