@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "base/log.h"
+#include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
@@ -126,7 +127,7 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool jump = false, signals = false;
+  bool jump = false, signals = false, cancel = false;
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump) {
       jump = true;
@@ -134,6 +135,10 @@ void run_deferred(Self* s) noexcept {
     }
     if (what == Self::kSignals) {
       signals = true;
+      continue;
+    }
+    if (what == Self::kCancel) {
+      cancel = true;
       continue;
     }
     if (what == Self::kTls) {
@@ -146,6 +151,7 @@ void run_deferred(Self* s) noexcept {
     else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
   }
   if (signals) signals_deliver(static_cast<VThread*>(s), nullptr);
+  if (cancel) cancel_act(static_cast<VThread*>(s));
   if (!jump) return;
   MainThread* m = main_thread();
   void* env = m->jump_env;
