@@ -148,7 +148,7 @@ void thread_set_result(void* value) noexcept;
 /// pthread_exit of a platform thread is about to unwind it (the main thread's leaves the process running).
 void thread_platform_exits() noexcept;
 int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept;
-/// Deferred cancellation of a thread that is joined here; the waits at its cancellation points end with -EINTR.
+/// Cancellation of a thread that is joined here; the waits at its cancellation points end with -EINTR, and others, too, if it is asynchronous.
 int thread_cancel(pthread_t thread) noexcept;
 int thread_cancel_state(int state, int* old) noexcept;
 int thread_cancel_type(int type, int* old) noexcept;

@@ -75,10 +75,13 @@ VT_EXPORT int pthread_cancel(pthread_t thread) {
   if (thread == pthread_self() && vt::thread_is_async()) pthread_testcancel();
   return r;
 }
-// glibc keeps the state, too, for its own cancellation points; the type stays deferred there.
+// glibc keeps the state, too, for its own cancellation points; the type stays deferred there, and an asynchronous cancellation is ours (core/cancel.h).
 VT_EXPORT int pthread_setcancelstate(int state, int* old) {
   int r = VT_REAL(pthread_setcancelstate)(state, old);
-  if (r == 0 && vt::on_vthread()) vt::thread_cancel_state(state, nullptr);
+  if (r == 0 && vt::on_vthread()) {
+    vt::thread_cancel_state(state, nullptr);
+    if (state == PTHREAD_CANCEL_ENABLE && vt::thread_is_async()) pthread_testcancel();
+  }
   return r;
 }
 VT_EXPORT int pthread_setcanceltype(int type, int* old) {

@@ -154,9 +154,11 @@ void run_pinned(void (*call)(void*), void* arg) {
     Reserved() noexcept {
       RuntimeSection section;
       c = block_pinned(current());
+      ++current()->pinned_calls;
     }
     ~Reserved() {
       RuntimeSection section;
+      --current()->pinned_calls;
       unblock_pinned(c);
     }
   } reserved;

@@ -56,6 +56,13 @@ bool cancel_end_wait(VThread* v) noexcept {
   return true;
 }
 
+void cancel_act(VThread* v) {
+  if (!v->cancel_async.load(std::memory_order_relaxed) || !cancel_wanted(v)) return;
+  v->in_deliver = v->in_masked_call = false;  // its handlers are unwound, too
+  v->signal_frames = nullptr;
+  pthread_testcancel();
+}
+
 void cancel_thread(VThread* v) noexcept {
   if (cancel_held_off(v) || end_table_wait(v, false)) return;
   Carrier* where = v->carrier;
@@ -93,20 +100,23 @@ int thread_cancel(pthread_t thread) noexcept {
   RuntimeSection section;
   thread_area_set_cancelled(v->tp);
   v->cancel_requested.store(true, std::memory_order_seq_cst);
-  if (v != current()) cancel_thread(v);
+  if (v == current()) return 0;
+  // seq_cst: v stores its type, or that it's enabled, then looks whether it's cancelled
+  if (v->cancel_async.load(std::memory_order_seq_cst) && !v->is_main) signals_send_cancel(v);
+  else cancel_thread(v);
   return 0;
 }
 
 int thread_cancel_state(int state, int* old) noexcept {
   if (state != PTHREAD_CANCEL_ENABLE && state != PTHREAD_CANCEL_DISABLE) return -EINVAL;
-  bool before = current()->cancel_disabled.exchange(state == PTHREAD_CANCEL_DISABLE, std::memory_order_relaxed);
+  bool before = current()->cancel_disabled.exchange(state == PTHREAD_CANCEL_DISABLE, std::memory_order_seq_cst);
   if (old) *old = before ? PTHREAD_CANCEL_DISABLE : PTHREAD_CANCEL_ENABLE;
   return 0;
 }
 
 int thread_cancel_type(int type, int* old) noexcept {
   if (type != PTHREAD_CANCEL_DEFERRED && type != PTHREAD_CANCEL_ASYNCHRONOUS) return -EINVAL;
-  bool before = current()->cancel_async.exchange(type == PTHREAD_CANCEL_ASYNCHRONOUS, std::memory_order_relaxed);
+  bool before = current()->cancel_async.exchange(type == PTHREAD_CANCEL_ASYNCHRONOUS, std::memory_order_seq_cst);
   if (old) *old = before ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED;
   return 0;
 }

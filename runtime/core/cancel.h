@@ -1,6 +1,7 @@
-// Deferred cancellation of virtual threads, main included: pthread_cancel(3). glibc keeps the state in struct pthread and acts at
-// pthread_testcancel(); what is parked at a cancellation point is woken for that with kInterrupted, or -EINTR. Asynchronous cancellation is acted
-// on at the next cancellation point, or at once when parked at one. Layer: core.
+// Cancellation of virtual threads, main included: pthread_cancel(3). glibc keeps the state in struct pthread and acts at
+// pthread_testcancel(); what is parked at a cancellation point is woken for that with kInterrupted, or -EINTR. An asynchronous cancellation
+// comes as a signal does (kCancels in signals_pending), wherever the thread is, and is acted on outside of sections: in the program's code, in an
+// announced call, or after a wait that it ended. Main's type counts as deferred. Layer: core.
 #pragma once
 
 #include "core/thread_area.h"
@@ -16,6 +17,14 @@ inline bool cancel_held_off(const VThread* v) noexcept {
 inline bool cancel_wanted(const VThread* v) noexcept {
   return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !cancel_held_off(v);
 }
+/// In signals_pending of threads other than main: one that is asynchronous has come. Nobody is sent libc's signals, and none blocks them.
+constexpr int kCancels = 32;
+/// v is to be unwound as soon as it leaves the section that it's in: a wait that isn't at a cancellation point gives up. @thread v
+inline bool cancel_unwinds(const VThread* v) noexcept {
+  return __builtin_expect(v->cancel_async.load(std::memory_order_relaxed), 0) && v->depth == 1 && !v->is_main && cancel_wanted(v);
+}
+/// Unwinds v if that is so. @thread v, outside of sections
+void cancel_act(VThread* v);
 /// For sys::stoppable(): set as long as cancel_wanted(v). @thread v
 inline const bool* cancel_flag(const VThread* v) noexcept {
   static constexpr bool kNever = false;

@@ -8,6 +8,7 @@
 
 #include "api.h"
 #include "base/log.h"
+#include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
@@ -126,8 +127,13 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
+  bool cancel = false;
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump || what == Self::kSignals) continue;  // below, also where there was no room for the word
+    if (what == Self::kCancel) {
+      cancel = true;
+      continue;
+    }
     if (what == Self::kTls) {
       static_tls_touch();
       continue;
@@ -140,6 +146,7 @@ void run_deferred(Self* s) noexcept {
   if (!s->is_virtual) return;
   auto* v = static_cast<VThread*>(s);
   if (signals_wanted(v)) signals_deliver(v, nullptr);
+  if (cancel) cancel_act(v);
   auto* m = static_cast<MainThread*>(v);
   if (!v->is_main || !m->jump_env) return;
   void* env = m->jump_env;

@@ -251,6 +251,7 @@ void pins_end(VThread* v) noexcept {
   Carrier* c = v->carrier;
   forget_pin(c);
   v->pins = v->exclusive = 0;
+  for (; v->pinned_calls; --v->pinned_calls) unblock_pinned(c);  // that a cancellation has unwound
   if (!v->spoils) return;
   c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
   if (!v->boxed) c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);

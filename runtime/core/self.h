@@ -30,6 +30,8 @@ struct Self {
   static inline void* const kTls = (void*)4;
   /// A virtual thread has signals of its own pending.
   static inline void* const kSignals = (void*)3;
+  /// A virtual thread may have been cancelled asynchronously: cancel_act().
+  static inline void* const kCancel = (void*)5;
   /// The last one, null if there is none. A handler may push meanwhile: the entry is read before the count is let go.
   void* pop_deferred() noexcept {
     while (uint8_t n = __atomic_load_n(&deferred_count, __ATOMIC_RELAXED)) {

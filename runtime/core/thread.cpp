@@ -204,6 +204,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   os_numbers_inherit(v);
   v->pins = v->exclusive = 0;
   v->reserves = v->spoils = false;
+  v->pinned_calls = 0;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->bound = false;
   v->loads_seen = static_tls_loads();

@@ -208,6 +208,10 @@ void leave_section(VThread* v) noexcept {
 
 /// In a section of v's, but for the handler itself: the next signal may not come before this one.
 __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) noexcept {
+  if (signal == kCancels && !v->is_main) {
+    v->defer_once(Self::kCancel);
+    return 0;
+  }
   struct sigaction action {};
   bool is_reset = false;
   int r = v->is_main ? main_signals_action(static_cast<MainThread*>(v), signal, &action, &is_reset) : signals_action(signal, nullptr, &action);
@@ -303,11 +307,19 @@ uint8_t signals_deliver(VThread* v, void* context) noexcept {
   return ran;
 }
 
+void signals_send_cancel(VThread* v) noexcept {
+  v->signals_pending.fetch_or(bit(kCancels), std::memory_order_seq_cst);
+  notify(v);
+}
+
 bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept {
+  bool cancels = !v->is_main && (v->signals_pending.load(std::memory_order_relaxed) & bit(kCancels));
+  if (cancels) v->signals_pending.fetch_and(~bit(kCancels), std::memory_order_relaxed);  // what the wait has changed is to be put right first
   uint32_t depth = v->depth;
   v->depth = 0;
   uint8_t ran = signals_deliver(v, nullptr);
   v->depth = depth;
+  if (cancels) v->defer_once(Self::kCancel);
   return ends_call(ran, interrupt) || masked_call_ended(v);
 }
 

@@ -36,6 +36,8 @@ bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept;
 void signals_raised(VThread* v, void (*handler)(int, siginfo_t*, void*), int signal, siginfo_t* info, void* context) noexcept;
 /// Leaves a signal for v and sees to it that v notices. 0, -EAGAIN (too many queued). @thread any @signal safe
 int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept;
+/// Tells v, not main, that it was cancelled asynchronously. In a section @thread any
+void signals_send_cancel(VThread* v) noexcept;
 /// Leaves one in v, who looks by itself. False: no room. In a section @thread any
 bool signals_queue(VThread* v, int signal, const siginfo_t& info) noexcept;
 /// What the sender's side needs between the signal and the look where v is. @signal safe

@@ -86,7 +86,7 @@ struct VThread : Self {
   std::atomic<bool> affinity_set{false};     // core/affinity.cpp
   std::atomic<bool> cancel_requested{false}; // core/cancel.h
   std::atomic<bool> cancel_disabled{false};  // what pthread_setcancelstate said
-  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said; we act as if it were deferred
+  std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said
   volatile bool cancel_shielded = false;     // in an announced call that a cancellation doesn't end: for the kick's handler, on its own OS thread
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
   WaitNote note;
@@ -104,6 +104,7 @@ struct VThread : Self {
   uint32_t loads = 0;          // of libraries, by dlopen, on its stack: core/thread_area.cpp
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   bool reserves = false;       // counted in carrier->reserved
+  uint8_t pinned_calls = 0;    // announced ones that it makes on its carrier, counted there, too
   bool spoils = false;         // its OS thread shall end with it
   bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   uint64_t random = 0;         // chaos

@@ -28,13 +28,20 @@ struct RobustList {
 };
 constexpr int kLongest = 2048;  // the kernel's ROBUST_LIST_LIMIT
 
-/// `word` is a dead owner's: who locks it next learns of that.
-void declare_dead(VThread* v, std::atomic<uint32_t>* word, bool inherits) noexcept {
+/// The mutex of `entry`, if it's v's, is a dead owner's: who locks it next learns of that.
+void declare_dead(VThread* v, uintptr_t entry, long word_offset) noexcept {
+  auto* word = (std::atomic<uint32_t>*)((entry & ~1ul) + (uintptr_t)word_offset);
   uint32_t seen = word->load(std::memory_order_relaxed);
   for (;;) {
     if ((pid_t)(seen & FUTEX_TID_MASK) != v->carrier->os_tid) return;
-    if (inherits && (seen & FUTEX_WAITERS)) {  // the kernel's: it gives it to one of them when the OS thread ends
+    if ((entry & 1) && (seen & FUTEX_WAITERS)) {
+      // The kernel's: it gives it to one of them when the OS thread ends, or, if they have all been cancelled, finds it in that thread's list: its
+      // own, since v's place may be another's by then.
       v->spoils = true;
+      auto* own = (RobustList*)thread_area_robust_list(v->carrier->own_tp);
+      *(uintptr_t*)(entry & ~1ul) = own->first;
+      own->first = entry;
+      if (sys::raw(SYS_set_robust_list, own, sizeof *own) == 0) v->carrier->robust_list = own;
       return;
     }
     if (word->compare_exchange_weak(seen, (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED, std::memory_order_seq_cst)) break;
@@ -81,9 +88,12 @@ void foreign_thread_ends(VThread* v) noexcept {
   uintptr_t entry = list->first;
   for (int i = 0; i < kLongest && (entry & ~1ul) != (uintptr_t)list; ++i) {
     uintptr_t following = *(uintptr_t*)(entry & ~1ul);  // a woken heir may change it
-    declare_dead(v, (std::atomic<uint32_t>*)((entry & ~1ul) + (uintptr_t)list->word_offset), entry & 1);
+    declare_dead(v, entry, list->word_offset);
     entry = following;
   }
+  // Cancelled asynchronously between the lock and its entry in the list, or the other way round.
+  if (list->pending) declare_dead(v, list->pending, list->word_offset);
+  list->pending = 0;
 }
 
 }  // namespace vt

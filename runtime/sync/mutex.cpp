@@ -13,6 +13,7 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "core/cancel.h"
 #include "core/scheduler.h"
 #include "core/thread_area.h"
 #include "sys/fs_base.h"
@@ -43,8 +44,9 @@ void own(pthread_mutex_t* m) noexcept {
 
 /// 0, -ETIMEDOUT, -EINVAL.
 /// `must_mark`: the caller comes out of the mutex's own queue and others may be left in it: only ever 0 -> 2, so no spinning on 0 -> 1.
-__attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, const timespec* deadline,
-                                        bool must_mark = false) noexcept {
+/// `relocks`: who is cancelled has it first.
+__attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, const timespec* deadline, bool must_mark = false,
+                                        bool relocks = false) noexcept {
   if (deadline && !sys::valid(*deadline)) return -EINVAL;
   if (type(m) == kAdaptive && !must_mark)
     for (int i = 0; i < kSpins; ++i) {
@@ -63,7 +65,10 @@ __attribute__((noinline)) int lock_slow(pthread_mutex_t* m, clockid_t clock, con
     }
     WaitResult r = wait_on(node, clock, deadline);
     if (r == WaitResult::kTimedOut) return -ETIMEDOUT;
-    if (r == WaitResult::kAgain) continue;
+    if (r == WaitResult::kAgain) {
+      if (!relocks && node.parks && cancel_unwinds(static_cast<VThread*>(node.owner))) return -EINTR;  // to nobody: the section's end unwinds
+      continue;
+    }
     if (node.granted) {
       word(m).load(std::memory_order_acquire);
       return 0;
@@ -169,10 +174,7 @@ unsigned mutex_release_for_wait(pthread_mutex_t* m) noexcept {
 }
 
 void mutex_relock(pthread_mutex_t* m, unsigned count, bool was_queued) noexcept {
-  if (was_queued)
-    lock_slow(m, CLOCK_MONOTONIC, nullptr, true);
-  else
-    lock_word(m, CLOCK_MONOTONIC, nullptr);
+  if (was_queued || !try_fast(m)) lock_slow(m, CLOCK_MONOTONIC, nullptr, was_queued, true);
   m->__data.__count = count;
   m->__data.__owner = own_tid();
 }

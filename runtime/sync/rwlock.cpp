@@ -10,6 +10,7 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "core/cancel.h"
 #include "core/scheduler.h"
 #include "core/thread_area.h"
 #include "core/wait_table.h"
@@ -111,7 +112,7 @@ again:
       list = grant(l, b);
     }
     wake_list(list);
-    if (r == WaitResult::kAgain) goto again;
+    if (r == WaitResult::kAgain && !(node.parks && cancel_unwinds(static_cast<VThread*>(node.owner)))) goto again;
     return -ETIMEDOUT;
   }
   if (what == kWantsWrite) set_writer(l, own_tid());

@@ -78,7 +78,8 @@ def processes(session):
 class App:
     """A program under test. `threads` is the most OS threads that one of its processes was seen with."""
 
-    def __init__(self, argv, env=None, **popen):
+    def __init__(self, argv, env=None, log=None, **popen):
+        self.log = log  # a file whose end is shown when the program hangs
         self.threads, self.over, self.stopped = 0, False, threading.Event()
         self.process = subprocess.Popen(argv, env=env or environment(), start_new_session=True, **{"stdin": subprocess.DEVNULL, **popen})
         self.pid = self.process.pid
@@ -98,6 +99,7 @@ class App:
                 if SHIM:
                     for pid in processes(self.pid): os.kill(pid, DUMP)
                     time.sleep(1)
+                if self.log: print(open(self.log).read()[-6000:], flush=True)
                 self.kill()
                 os._exit(1)
 
