@@ -127,7 +127,7 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool cancel = false;
+  bool cancel = s->deferred_count == Self::kMaxDeferred;  // the word may have found no room
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump || what == Self::kSignals) continue;  // below, also where there was no room for the word
     if (what == Self::kCancel) {
