@@ -17,8 +17,8 @@ inline bool cancel_held_off(const VThread* v) noexcept {
 inline bool cancel_wanted(const VThread* v) noexcept {
   return __builtin_expect(v->cancel_requested.load(std::memory_order_seq_cst), 0) && !cancel_held_off(v);
 }
-/// In signals_pending of threads other than main: one that is asynchronous has come. Nobody is sent libc's signals, and none blocks them.
-constexpr int kCancels = 32;
+/// In signals_pending of threads other than main: one that is asynchronous has come. Nobody is sent libc's signals, and none blocks them (32 is kPassed).
+constexpr int kCancels = 33;
 /// v is to be unwound as soon as it leaves the section that it's in: a wait that isn't at a cancellation point gives up. @thread v
 inline bool cancel_unwinds(const VThread* v) noexcept {
   return __builtin_expect(v->cancel_async.load(std::memory_order_relaxed), 0) && v->depth == 1 && !v->is_main && cancel_wanted(v);

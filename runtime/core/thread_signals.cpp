@@ -346,7 +346,7 @@ int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {
 }
 
 int signals_take(VThread* v, uint64_t set, siginfo_t* info) noexcept {
-  set &= ~bit(kPassed);
+  set &= ~sys::kLibcSignals;  // kPassed, kCancels
   while (uint64_t ready = v->signals_pending.load(std::memory_order_seq_cst) & set) {
     int signal = __builtin_ctzll(ready) + 1;
     if (unqueue(v, signal, info)) return signal;
