@@ -76,6 +76,13 @@ void return_here(ucontext_t* uc) noexcept {
   sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
 }
 
+/// A second signal of ours waits until here: its handler might leave the OS thread, and we would go on with another's carrier, or return with another's mask and
+/// signal stack. From here on it may, and so may we: the OS thread that is left in the handler has the mask that it should have.
+void accept_again() noexcept {
+  uint64_t one = sys::bit(signal_number);
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, sizeof one);
+}
+
 /// The program's handlers run here, on what they interrupted. The system call that was interrupted is restarted by the kernel, or ended, as
 /// this handler's SA_RESTART says: ended for a handler of the program's without.
 void run_signals(Carrier* c, ucontext_t* uc) noexcept {
@@ -88,6 +95,7 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
     return eject_for_signals_later(c);
   }
   if (!signals_wanted(v)) return;
+  accept_again();
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
   return_here(uc);
 }
@@ -135,6 +143,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   bool calls = swaps && !to, leaves;
   {
     RuntimeSection section;
+    accept_again();
     eject_restart_call(c, context);
     c->eject.store(nullptr, std::memory_order_release);
     leaves = !calls || may_be_called_for(uc);
@@ -231,8 +240,8 @@ void eject_install() noexcept {
   if (signal_number <= 0) return;
   struct sigaction action {};
   action.sa_sigaction = on_eject;
-  // No mask and NODEFER: the OS thread that is left in the handler keeps its mask. Not on the signal stack: see kStackNeeded.
-  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
+  // Not on the signal stack: see kStackNeeded.
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
   libc_calls.sigaction(signal_number, &action, nullptr);
 }
 

@@ -22,6 +22,44 @@ uint64_t bits_of(const sigset_t* set) noexcept {
   return bits;
 }
 
+/// On the main OS thread the kernel has main's own signals among its caller's.
+bool sees_mains(const VThread* v) noexcept { return !v->is_main && v->carrier->is_main; }
+
+/// One of the process's; main's own, too, if the caller is main. Another thread on main's OS thread asks where main's aren't.
+long take_of_process(VThread* v, uint64_t bits, siginfo_t* info) noexcept {
+  timespec none{};
+  if (sees_mains(v)) {
+    uint64_t pending = 0;
+    raw(SYS_rt_sigpending, &pending, sizeof pending);
+    if (!(pending & bits)) return -EAGAIN;
+    return blocking_system_call(false, SYS_rt_sigtimedwait, {(long)&bits, (long)info, (long)&none, (long)sizeof bits});
+  }
+  return raw(SYS_rt_sigtimedwait, &bits, info, &none, sizeof bits);
+}
+
+/// Main has one of these pending, and so has its OS thread, which therefore can't wait for the process's: the monitor does.
+bool is_mains_in_the_way(const VThread* v, uint64_t bits) noexcept {
+  uint64_t pending = 0;
+  if (sees_mains(v)) raw(SYS_rt_sigpending, &pending, sizeof pending);
+  return pending & bits;
+}
+int wait_for_monitor(uint64_t bits, uint64_t deadline) noexcept {
+  signals_note_unblocked(~bits);
+  RuntimeSection section;
+  WaitNode node(section.self_ptr(), ParkReason::kSignal);
+  node.cancellable = true;
+  Bucket& b = bucket_of(&node);
+  {
+    LockGuard guard(b.lock);
+    b.push_back(&node, &node);
+  }
+  timespec end = sys::to_timespec(deadline);
+  switch (wait_on(node, CLOCK_MONOTONIC, deadline == sys::kForever ? nullptr : &end, Interrupt::kAlways)) {
+    case WaitResult::kInterrupted: return -EINTR;
+    default: return 0;
+  }
+}
+
 }  // namespace
 
 int signal_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
@@ -97,7 +135,6 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
   uint64_t bits = bits_of(set) & ~runtime_signals();
   if (!v->is_main) v->signals_awaited.store(bits, std::memory_order_seq_cst);
   uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
-  timespec none{};
   siginfo_t found{};
   long fd = -1, r;
   for (int waited = 1;;) {
@@ -106,10 +143,14 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
       r = signals_take(v, bits, &found);
     }
     if (r) break;
-    r = raw(SYS_rt_sigtimedwait, &bits, &found, &none, sizeof bits);
+    r = take_of_process(v, bits, &found);
     if (r != -EAGAIN && r != -EINTR) break;
     r = waited < 0 ? waited : -EAGAIN;
     if (waited < 0 || sys::now() >= deadline) break;
+    if (is_mains_in_the_way(v, bits)) {
+      waited = wait_for_monitor(bits, deadline);
+      continue;
+    }
     if (fd < 0) {
       constexpr int kCloseOnExec = 02000000;
       fd = raw(SYS_signalfd4, -1, &bits, sizeof bits, kCloseOnExec);

@@ -17,11 +17,16 @@
 #include "base/config.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "core/carrier.h"
+#include "core/eject.h"
+#include "core/main_signals.h"
 #include "core/run_queue.h"
 #include "core/thread_area.h"
+#include "core/thread_signals.h"
 #include "core/timer_heap.h"
 #include "core/wait_table.h"
 #include "sys/clock.h"
+#include "sys/signal_bits.h"
 #include "sys/stoppable.h"
 
 namespace {
@@ -299,3 +304,45 @@ TEST_CASE("a call is stopped when a handler comes between the look at the flag a
   CHECK(!vt::sys::stop_call(&elsewhere));
   munmap(none, 4096);
 }
+
+TEST_CASE("the mark that signals have been passed on to main is no signal") {
+  vt::MainThread main;
+  main.is_main = true;
+  siginfo_t info{};
+  info.si_signo = SIGRTMIN;
+  REQUIRE(vt::signals_queue(&main, SIGRTMIN, info));
+  main.signals_pending.fetch_or(vt::sys::bit(vt::kPassed));  // lower than real-time signals
+  CHECK(vt::signals_take(&main, ~0ull, &info) == SIGRTMIN);
+  CHECK(vt::signals_take(&main, ~0ull, &info) == 0);
+  CHECK(main.signals_pending.load() == vt::sys::bit(vt::kPassed));
+}
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // there is no eject signal
+TEST_CASE("what comes for main on its OS thread waits for what came before") {
+  auto main = std::make_unique<vt::MainThread>();
+  auto home = std::make_unique<vt::Carrier>(), elsewhere = std::make_unique<vt::Carrier>();
+  siginfo_t info{};
+  info.si_signo = SIGRTMIN;
+  vt::eject_install();
+  auto passes = [&](vt::Carrier* at, vt::VThread* running, vt::State state, uint64_t pending) {
+    vt::main_signals_begin();
+    main->carrier = at;
+    home->running = running;
+    main->state.store(state);
+    main->signals_pending.store(pending);
+    bool passed = vt::main_signals_pass(main.get(), home.get(), SIGRTMIN, info, false);
+    CHECK(passed == !!(main->signals_pending.load() & vt::sys::bit(vt::kPassed)));
+    return passed;
+  };
+  using enum vt::State;
+  uint64_t mark = vt::sys::bit(vt::kPassed);
+  CHECK(passes(elsewhere.get(), nullptr, kRunning, mark));  // away
+  CHECK(passes(nullptr, nullptr, kRunnable, mark));         // on its way
+  CHECK(passes(home.get(), nullptr, kRunnable, mark));      // it's just being mounted
+  CHECK(passes(home.get(), nullptr, kRunning, mark));
+  CHECK(passes(home.get(), main.get(), kRunning, mark));    // back, in its section
+  CHECK(!passes(home.get(), main.get(), kRunning, 0));      // all has come
+  CHECK(!passes(home.get(), nullptr, kParked, 0));
+  vt::main_signals_begin();
+}
+#endif
