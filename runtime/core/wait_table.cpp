@@ -112,6 +112,18 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
   return signals_end_wait(v, interrupt) ? r : WaitResult::kAgain;
 }
 
+WaitResult wait_alone(ParkReason reason, clockid_t clock, const timespec* deadline) noexcept {
+  RuntimeSection section;
+  WaitNode node(section.self_ptr(), reason);
+  node.cancellable = true;
+  Bucket& b = bucket_of(&node);
+  {
+    LockGuard guard(b.lock);
+    b.push_back(&node, &node);
+  }
+  return wait_on(node, clock, deadline, Interrupt::kAlways);
+}
+
 void wake(WaitNode* n, Carrier* here) noexcept {
   if (n->parks) return unpark(static_cast<VThread*>(n->owner), here);
   n->woken.store(1, std::memory_order_release);  // the node may be gone from here: the address is only a key

@@ -130,6 +130,9 @@ Bucket& bucket_of(const void* key) noexcept;
 WaitResult wait_on(WaitNode& node, clockid_t clock, const timespec* deadline,
                    Interrupt interrupt = Interrupt::kNever) noexcept;
 
+/// A wait that nobody ends but the deadline, a signal's handler, or a cancellation. @parks
+WaitResult wait_alone(ParkReason reason, clockid_t clock, const timespec* deadline) noexcept;
+
 /// Takes the node out of its queue if it's still there: the caller then owes the wake. False: somebody else has.
 bool take_out(WaitNode* node, WaitResult result) noexcept;
 

@@ -45,19 +45,8 @@ bool is_mains_in_the_way(const VThread* v, uint64_t bits) noexcept {
 }
 int wait_for_monitor(uint64_t bits, uint64_t deadline) noexcept {
   signals_note_unblocked(~bits);
-  RuntimeSection section;
-  WaitNode node(section.self_ptr(), ParkReason::kSignal);
-  node.cancellable = true;
-  Bucket& b = bucket_of(&node);
-  {
-    LockGuard guard(b.lock);
-    b.push_back(&node, &node);
-  }
   timespec end = sys::to_timespec(deadline);
-  switch (wait_on(node, CLOCK_MONOTONIC, deadline == sys::kForever ? nullptr : &end, Interrupt::kAlways)) {
-    case WaitResult::kInterrupted: return -EINTR;
-    default: return 0;
-  }
+  return wait_alone(ParkReason::kSignal, CLOCK_MONOTONIC, deadline == sys::kForever ? nullptr : &end) == WaitResult::kInterrupted ? -EINTR : 0;
 }
 
 }  // namespace
@@ -114,15 +103,7 @@ int signal_suspend(const sigset_t* mask) noexcept {
       r = kGoNative;
       break;
     }
-    RuntimeSection section;
-    WaitNode node(section.self_ptr(), ParkReason::kSignal);
-    node.cancellable = true;
-    Bucket& b = bucket_of(&node);
-    {
-      LockGuard guard(b.lock);
-      b.push_back(&node, &node);
-    }
-    again = wait_on(node, CLOCK_MONOTONIC, nullptr, Interrupt::kAlways) == WaitResult::kAgain;
+    again = wait_alone(ParkReason::kSignal, CLOCK_MONOTONIC, nullptr) == WaitResult::kAgain;
   }
   if (masked) masked_call_ends(&saved);
   return r;

@@ -128,15 +128,7 @@ int sleep_until(clockid_t clock, const timespec& deadline, bool in_call) noexcep
   if (!sys::valid(deadline)) return -EINVAL;
   if (!in_call) main_call_begins(current());
   do {
-    RuntimeSection section;
-    WaitNode node(section.self_ptr(), ParkReason::kSleep);
-    node.cancellable = true;
-    Bucket& b = bucket_of(&node);
-    {
-      LockGuard guard(b.lock);
-      b.push_back(&node, &node);
-    }
-    if (wait_on(node, clock, &deadline, Interrupt::kAlways) == WaitResult::kInterrupted) return -EINTR;
+    if (wait_alone(ParkReason::kSleep, clock, &deadline) == WaitResult::kInterrupted) return -EINTR;
   } while (sys::now_on(clock) < sys::to_ns(deadline));  // a clock that was set back
   return 0;
 }
