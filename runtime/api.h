@@ -207,6 +207,8 @@ int signal_action(int signal, const struct sigaction* action, struct sigaction* 
 int signal_suspend(const sigset_t* mask) noexcept;
 /// sigtimedwait(2): the signal's number; null waits for ever. -EAGAIN, -EINTR, -EINVAL. @parks
 int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) noexcept;
+/// Before a sigsetjmp that saves the mask: notes the caller's own in `env`, a jmp_buf. @signal safe
+void signal_setjmp(void* env) noexcept;
 /// Before any longjmp: one out of a signal handler may be main's to make, and then this doesn't return. @signal safe
 void signal_longjmp(void* env, int value) noexcept;
 /// Around a wait with a mask of its own (ppoll, pselect, epoll_pwait): main's OS thread gets it, and what handlers run under it end the

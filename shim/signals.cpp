@@ -216,25 +216,65 @@ VT_EXPORT int sigwait(const sigset_t* set, int* signal) {
 
 // ---------------------------------------------------------------- jumps out of handlers
 
-VT_EXPORT void siglongjmp(sigjmp_buf env, int value) {
+// setjmp returns twice, so it can't be a C++ function: the stub lets the mask be noted and jumps on to libc's own.
+extern "C" __attribute__((used, visibility("hidden"))) decltype(&__sigsetjmp) vt_before_setjmp(sigjmp_buf env, int save) {
+  if (save) vt::signal_setjmp(env);
+  return VT_REAL(__sigsetjmp);
+}
+asm(R"(
+    .text
+    .globl setjmp
+    .type setjmp, @function
+setjmp:
+    .cfi_startproc
+    endbr64
+    movl $1, %esi
+    jmp 1f
+    .cfi_endproc
+    .size setjmp, .-setjmp
+    .globl __sigsetjmp
+    .type __sigsetjmp, @function
+__sigsetjmp:
+    .cfi_startproc
+    endbr64
+1:  pushq %rdi
+    .cfi_adjust_cfa_offset 8
+    pushq %rsi
+    .cfi_adjust_cfa_offset 8
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call vt_before_setjmp
+    addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    popq %rsi
+    .cfi_adjust_cfa_offset -8
+    popq %rdi
+    .cfi_adjust_cfa_offset -8
+    jmp *%rax
+    .cfi_endproc
+    .size __sigsetjmp, .-__sigsetjmp
+)");
+
+namespace {
+/// To a place where the mask that libc saved was that of the OS thread on which a virtual thread ran then: its own is restored by signal_longjmp().
+template <typename Jump>
+[[noreturn]] void jump(Jump* real, sigjmp_buf env, int value) {
   vt::signal_longjmp(env, value);
+  sigjmp_buf copy;
   if (vt::has_virtual_signals() && env->__mask_was_saved) {
-    // What was saved is the mask of the OS thread that it ran on then; its own has been restored by signal_longjmp().
-    jmp_buf copy;
     memcpy(copy, env, sizeof copy);
     copy->__mask_was_saved = 0;
-    VT_REAL(siglongjmp)(copy, value);
+    env = copy;
   }
-  VT_REAL(siglongjmp)(env, value);
+  real(env, value);
   __builtin_unreachable();
 }
+}  // namespace
+
+VT_EXPORT void siglongjmp(sigjmp_buf env, int value) { jump(VT_REAL(siglongjmp), env, value); }
 VT_EXPORT void longjmp(jmp_buf env, int value) { siglongjmp(env, value); }
 VT_EXPORT void _longjmp(jmp_buf env, int value) { siglongjmp(env, value); }
-VT_EXPORT void __longjmp_chk(jmp_buf env, int value) {
-  vt::signal_longjmp(env, value);
-  VT_REAL(__longjmp_chk)(env, value);
-  __builtin_unreachable();
-}
+VT_EXPORT void __longjmp_chk(jmp_buf env, int value) { jump(VT_REAL(__longjmp_chk), env, value); }
 
 // ---------------------------------------------------------------- contexts: swapcontext(3)
 // They restore a signal mask by a system call: it must be that of the OS thread on which they do.

@@ -151,7 +151,7 @@ void run_deferred(Self* s) noexcept {
   if (!v->is_main || !m->jump_env) return;
   void* env = m->jump_env;
   m->jump_env = nullptr;
-  signals_leave(m, env, m->jump_value);
+  signals_leave(m, env, m->jump_value, m->jump_mask);
   libc_calls.siglongjmp((struct __jmp_buf_tag*)env, m->jump_value);
 }
 

@@ -38,6 +38,7 @@ struct MainThread : VThread {
   // ---- siglongjmp out of a handler, to be done by main itself
   void* jump_env = nullptr;
   int jump_value = 0;
+  uint64_t jump_mask = 0;  // the handler's
   bool ended = false;              // pthread_exit
 };
 

@@ -205,6 +205,19 @@ void handlers_left(VThread* v) noexcept {
   if (signals_wanted(v)) signals_deliver(v, nullptr);
 }
 
+uint64_t mask_of(const VThread* v) noexcept { return v->signal_mask.load(std::memory_order_relaxed); }
+
+/// In a word of a saved mask that no kernel uses: the next one is the mask of the virtual thread that called sigsetjmp.
+constexpr uint64_t kNoted = 0x766d61736b647674;
+
+/// As siglongjmp does where the mask was saved; else it stays what it was when a handler was left.
+void restore_mask(VThread* v, const struct __jmp_buf_tag* env, uint64_t left_with) noexcept {
+  const unsigned long* words = env->__saved_mask.__val;
+  if (env->__mask_was_saved && words[1] != kNoted) return;
+  uint64_t mask = env->__mask_was_saved ? words[2] : left_with;
+  if (mask != mask_of(v)) signals_set_mask(v, mask);
+}
+
 struct Jump {
   VThread* v;
   jmp_buf env;
@@ -218,13 +231,17 @@ void jump_from_own_stack(void* argument) noexcept {
 }
 }  // namespace
 
-void signals_leave(VThread* v, void* env, int value) noexcept {
+void signals_leave(VThread* v, void* env, int value, uint64_t left_with) noexcept {
   // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
   uint64_t sp = ((uint64_t*)env)[6], guard;
   asm("movq %%fs:0x30, %0" : "=r"(guard));
   v->in_deliver = false;
   char* target = (char*)((sp >> 17 | sp << 47) ^ guard);
-  if (!signals_jumped(v, target)) return handlers_left(v);
+  bool raised = signals_jumped(v, target);
+  auto* to = static_cast<struct __jmp_buf_tag*>(env);
+  bool by_libc = v->is_main && !v->carrier->is_blocking && to->__mask_was_saved;
+  if (!by_libc) restore_mask(v, to, left_with);
+  if (!raised) return handlers_left(v);
   if (!v->is_main && !signals_wanted(v)) return;
   Jump jump{v, {}, value};
   memcpy(jump.env, env, sizeof jump.env);
@@ -232,9 +249,16 @@ void signals_leave(VThread* v, void* env, int value) noexcept {
   signals_go_on_at(target - kRedZone, jump_from_own_stack, &jump);
 }
 
+void signals_setjmp(void* env) noexcept {
+  VThread* v = vt_platform.over ? vt_platform.over : current();
+  unsigned long* words = static_cast<struct __jmp_buf_tag*>(env)->__saved_mask.__val;
+  words[1] = v ? kNoted : 0;
+  words[2] = v ? mask_of(v) : 0;
+}
+
 bool signals_longjmp(void* env, int value) noexcept {
   VThread* v = vt_platform.over ? vt_platform.over : current();
-  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env, value), false;
+  if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env, value, mask_of(v)), false;
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
@@ -245,7 +269,9 @@ bool signals_longjmp(void* env, int value) noexcept {
     c->in_handler = 0;
     vt_platform.depth = 0;
     vt_self = m;
-    signals_leave(m, env, value);
+    uint64_t mask = 0;
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
+    signals_leave(m, env, value, mask);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
@@ -253,6 +279,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     m->deferred[m->deferred_count] = Self::kJump;
     m->deferred_count = (uint8_t)(m->deferred_count + 1);
   }
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &m->jump_mask, sizeof m->jump_mask);
   m->jump_env = env;
   m->jump_value = value ? value : 1;
   __builtin_longjmp(top->buffer, 1);

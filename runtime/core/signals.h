@@ -3,6 +3,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdint.h>
 
 namespace vt {
 
@@ -17,8 +18,10 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
 /// What the program asked for when `signal` came, though the kernel may have reset it since (SA_RESETHAND). 0 or -errno.
 int signals_delivered_action(int signal, struct sigaction* action) noexcept;
 /// Before a jump with `env`: the handlers of v's that run in v itself and that it leaves have ended; main goes on at home. Jumps itself where it
-/// would have to wait on the OS thread's signal stack. @thread v
-void signals_leave(VThread* v, void* env, int value) noexcept;
+/// would have to wait on the OS thread's signal stack. `left_with`: the mask, which stays if `env` has none. @thread v
+void signals_leave(VThread* v, void* env, int value, uint64_t left_with) noexcept;
+/// Before a sigsetjmp that saves the mask, and whose own part saves the OS thread's: notes the caller's in `env`, a jmp_buf.
+void signals_setjmp(void* env) noexcept;
 /// siglongjmp out of a handler: false if the caller shall just jump. Doesn't return where the jump is main's to make.
 bool signals_longjmp(void* env, int value) noexcept;
 /// Main makes an announced blocking call on another OS thread: a handler that ended it natively ends it there.

@@ -55,6 +55,7 @@ int signal_action(int signal, const struct sigaction* action, struct sigaction* 
   return signals_action(signal, action, old);
 }
 
+void signal_setjmp(void* env) noexcept { signals_setjmp(env); }
 void signal_longjmp(void* env, int value) noexcept { signals_longjmp(env, value); }
 
 bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
