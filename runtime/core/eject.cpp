@@ -15,6 +15,7 @@
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/scheduler.h"
+#include "core/signals.h"
 #include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
@@ -54,7 +55,7 @@ bool is_bound_call(long number) noexcept {
          number == SYS_execve || number == SYS_execveat;
 }
 
-constexpr uint64_t kForSignals = 1;  // in the carrier's address
+constexpr uint64_t kForSignals = 1, kForMain = 2;  // in the carrier's address
 
 /// A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
 bool on_signal_stack(const ucontext_t* uc) noexcept {
@@ -89,10 +90,26 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   }
   if (!signals_wanted(v)) return;
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
-  return_here(uc);
 }
 
 bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays(); }
+
+void eject_for_main_later(Carrier* c) noexcept;
+/// Carrier 0 is needed for a handler of main's: who runs there goes to the end of its queue.
+void make_room(Carrier* c, ucontext_t* uc) noexcept {
+  if (sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;
+  VThread* v = c->running;
+  if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
+  if (v->depth) return v->defer_once(Self::kAttention);
+  if (over_libc_handler(uc)) {  // again when that has returned
+    *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
+    return eject_for_main_later(c);
+  }
+  {
+    RuntimeSection section;
+    move_to(v, c);
+  }
+}
 
 // On a slot the program's code goes on only there, so its system call alone is made elsewhere, by the handler, and the handler returns
 // behind it.
@@ -116,17 +133,15 @@ void call_for(ucontext_t* uc) noexcept {
   if (current()->carrier->is_blocking) from_blocking_thread();
 }
 
-void on_eject(int, siginfo_t* info, void* context) noexcept {
-  if (info->si_code != SI_QUEUE) return;
-  auto word = (uint64_t)info->si_value.sival_ptr;
-  auto* c = (Carrier*)(word & ~kForSignals);
+void handle(uint64_t word, ucontext_t* uc) noexcept {
+  auto* c = (Carrier*)(word & ~(kForSignals | kForMain));
   if (!c) return;
-  if (word & kForSignals) return run_signals(c, static_cast<ucontext_t*>(context));
+  if (word & kForMain) return make_room(c, uc);
+  if (word & kForSignals) return run_signals(c, uc);
   VThread* wanted = c->eject.load(std::memory_order_acquire);  // pairs with the monitor's release [eject]
   if (!wanted) return;
   VThread* v = c->running;
   Carrier* to = c->eject_to;
-  auto* uc = static_cast<ucontext_t*>(context);
   if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
@@ -135,16 +150,22 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   bool calls = swaps && !to, leaves;
   {
     RuntimeSection section;
-    eject_restart_call(c, context);
+    eject_restart_call(c, uc);
     c->eject.store(nullptr, std::memory_order_release);
     leaves = !calls || may_be_called_for(uc);
     if (leaves) eject(v, to);
     else blocking_unclaim();
   }
   if (calls && leaves) call_for(uc);
-  return_here(uc);
   // Nobody could end the call while it was on a carrier; who cancels from now on sends a kick, which finds it in its call.
   if (leaves && !v->cancel_shielded && cancel_wanted(v)) sys::stop_call(uc);
+}
+
+void on_eject(int, siginfo_t* info, void* context) noexcept {
+  auto* uc = static_cast<ucontext_t*>(context);
+  if (info->si_code != SI_QUEUE) return;
+  handle((uint64_t)info->si_value.sival_ptr, uc);
+  if (!on_signal_stack(uc)) return_here(uc);  // whatever came of it: another of these may have come on top, and moved it
 }
 
 bool send_signal(Carrier* c, uint64_t kind) noexcept {
@@ -225,6 +246,14 @@ long number_before(const greg_t* registers) noexcept {
 
 int eject_signal() noexcept { return signal_number; }
 
+namespace {
+void eject_for_main_later(Carrier* c) noexcept {
+  uint64_t one = sys::bit(signal_number);
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+  send_signal(c, kForMain);
+}
+}  // namespace
+
 void eject_install() noexcept {
   if (!kCanEject) return;
   if (!signal_number) signal_number = __libc_allocate_rtsig(0);
@@ -244,6 +273,13 @@ void eject_for_signals_later(Carrier* c) noexcept {
   uint64_t one = sys::bit(signal_number);
   sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
   eject_for_signals(c);
+}
+
+bool eject_for_main(Carrier* c, VThread* v, bool in_handler) noexcept {
+  if (signal_number <= 0 || config.pin == PinPolicy::kCallback || must_stay(v) || v->in_vfork || v->used_stack_size < kStackNeeded) return false;
+  if (in_handler) eject_for_main_later(c);
+  else send_signal(c, kForMain);
+  return true;
 }
 
 bool eject_note_call(Carrier* c) noexcept {

@@ -127,7 +127,7 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool jump = false, signals = false, cancel = false;
+  bool jump = false, signals = false, cancel = false, attention = false;
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump) {
       jump = true;
@@ -141,15 +141,18 @@ void run_deferred(Self* s) noexcept {
       cancel = true;
       continue;
     }
+    if (what == Self::kAttention) {
+      attention = true;
+      continue;
+    }
     if (what == Self::kTls) {
       static_tls_touch();
       continue;
     }
     RuntimeSection section;
-    Carrier* here = carrier_here();
-    if (what != Self::kAttention) sem_hand_over(what, here);
-    else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
+    sem_hand_over(what, carrier_here());
   }
+  if (attention) signals_section_ended(s->is_virtual ? static_cast<VThread*>(s) : nullptr);
   if (signals) signals_deliver(static_cast<VThread*>(s), nullptr);
   if (cancel) cancel_act(static_cast<VThread*>(s));
   if (!jump) return;
