@@ -88,16 +88,19 @@ def stuck_client(c, n):
     for i in range(3): assert c.ask(f"/{c.number}-{n}-{i}").split()[0] == f"/{c.number}-{n}-{i}".encode()
 
 
-def load(port, client, between=lambda: None):
-    """All clients at once; `between` is done meanwhile."""
-    errors, begun = [], threading.Barrier(CLIENTS + 1)
+def load(port, client, between, quiet):
+    """All clients at once; `between` is done meanwhile, after the first round; if `quiet`, the second waits for it."""
+    errors, begun, done = [], threading.Barrier(CLIENTS + 1), threading.Event()
+    if not quiet: done.set()
 
     def run(number):
         try:
             c = Client(port, number)
             for n in range(ROUNDS):
                 client(c, n)
-                if n == 0: begun.wait(60)
+                if n == 0:
+                    begun.wait(60)
+                    assert done.wait(60)
         except BaseException as e:
             begun.abort()
             errors.append(f"client {number}: {e!r}")
@@ -105,12 +108,15 @@ def load(port, client, between=lambda: None):
     threads = [threading.Thread(target=run, args=(i,)) for i in range(CLIENTS)]
     for t in threads: t.start()
     with contextlib.suppress(threading.BrokenBarrierError): begun.wait(60)
-    between()
+    try:
+        between()
+    finally:
+        done.set()
     for t in threads: t.join()
     assert not errors, errors
 
 
-def served(name, argv, client, number, code, graceful=True, between=None, last=None):
+def served(name, argv, client, number, code, graceful=True, between=None, last=None, quiet=False):
     """Loads one server, and ends it by signal `number` while it answers."""
     where, port = app.folder(), app.free_port()
     sqlite3.connect(where + "/flask.db").executescript("PRAGMA journal_mode=WAL; CREATE TABLE entry(id INTEGER PRIMARY KEY, who INTEGER, what TEXT)").close()
@@ -120,7 +126,7 @@ def served(name, argv, client, number, code, graceful=True, between=None, last=N
         try:
             with app.App([a.format(port=port, where=where) for a in argv], env, where + "/log", stdout=log, stderr=log, cwd=where) as it:
                 it.wait_for_port(port)
-                load(port, client, lambda: between and between(it, where + "/log"))
+                load(port, client, lambda: between and between(it, where + "/log"), quiet)
                 if last: last(it, port)
                 if graceful:
                     answers = []
@@ -152,6 +158,7 @@ def hang_up(it, log):
 
 
 def reload_uwsgi(it, log):
+    """Its handler cancels the threads, which wait for a lock, and joins them. While they answer it may hang natively: it interrupts main with the GIL."""
     it.process.send_signal(signal.SIGHUP)
     logged(it, log, "gracefully killing worker")
     logged(it, log, "spawned uWSGI worker", 4)
@@ -185,10 +192,10 @@ def chosen():
     if flask:
         if has("cherrypy"): found["cherrypy"] = ([*serve, "cherrypy", "{port}"], flask_client, signal.SIGTERM, 0)
         found["werkzeug"] = ([*serve, "werkzeug", "{port}"], flask_client, signal.SIGINT, 0, False)
-        if os.environ.get("WEB_UWSGI") and os.path.exists("/usr/lib/uwsgi/plugins/python3_plugin.so"):
+        if os.environ.get("VTSHIM_TLS") != "swap" and os.path.exists("/usr/lib/uwsgi/plugins/python3_plugin.so"):
             found["uwsgi"] = (["/usr/bin/uwsgi-core", "--plugin", "python3", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--threads", "6",
                                "--enable-threads", "--die-on-term", "--thunder-lock", "--wsgi", "flask_app:app"],
-                              uwsgi_client, signal.SIGTERM, 0, False, reload_uwsgi)
+                              uwsgi_client, signal.SIGTERM, 0, False, reload_uwsgi, None, True)
     only = os.environ.get("WEB_ONLY")
     return {n: f for n, f in found.items() if not only or n in only.split(",")}
 
