@@ -1,12 +1,12 @@
 """Threaded Python services: gunicorn (gthread: a restart under load; a worker that no longer answers), waitress, CherryPy, werkzeug and uWSGI with Flask,
 Django and SQLAlchemy, side by side. Clients check every byte, threads' and requests' own values, sessions, uploads and streams; then each is ended by a signal
 while it answers. What a server does when a signal comes is what it does natively. Who isn't installed is left out."""
-import contextlib, hashlib, http.client, importlib.util, json, os, signal, sqlite3, sys, threading, time
+import contextlib, hashlib, http.client, importlib.util, json, os, signal, socket, sqlite3, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import app
 
 PYTHON, WEB = "/usr/bin/python3", os.path.join(app.LIB, "web")
-CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "12")), int(os.environ.get("WEB_ROUNDS", "2"))
+CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "8")), int(os.environ.get("WEB_ROUNDS", "2"))
 DATA = {size: hashlib.shake_128(b"x").digest(size) for size in (0, 1, 2000, 70000, 600000)}
 requests = again = 0
 tally = threading.Lock()
@@ -116,9 +116,15 @@ def load(port, client, between, quiet):
     assert not errors, errors
 
 
-def served(name, argv, client, number, code, graceful=True, between=None, last=None, quiet=False):
+def ports():
+    """Free ones, each once: not where the kernel takes those of connections from, as the servers' clients and the servers start side by side."""
+    for port in range(20000 + os.getpid() % 1000 * 12, 32000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)): yield port
+
+
+def served(name, port, argv, client, number, code, graceful=True, between=None, last=None, quiet=False):
     """Loads one server, and ends it by signal `number` while it answers."""
-    where, port = app.folder(), app.free_port()
+    where = app.folder()
     sqlite3.connect(where + "/flask.db").executescript("PRAGMA journal_mode=WAL; CREATE TABLE entry(id INTEGER PRIMARY KEY, who INTEGER, what TEXT)").close()
     env = app.environment(WEB_DATABASE=where + "/flask.db", WEB_FOLDER=where, PYTHONPATH=WEB, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     env.pop("PYTHONHASHSEED", None)
@@ -203,16 +209,16 @@ def chosen():
 failures, times = [], {}
 
 
-def guarded(name, what):
+def guarded(name, port, what):
     try:
-        it, took = served(name, *what)
+        it, took = served(name, port, *what)
         times[name] = (it, time.monotonic() - app.begun, took)
     except BaseException as e:
         failures.append(f"{name}: {e!r}")
 
 
 servers = chosen() or app.skip("no servers are installed")
-threads = [threading.Thread(target=guarded, args=(n, what)) for n, what in servers.items()]
+threads = [threading.Thread(target=guarded, args=(n, port, what)) for (n, what), port in zip(servers.items(), ports())]
 for t in threads: t.start()
 for t in threads: t.join()
 assert not failures, failures
