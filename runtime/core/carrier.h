@@ -63,7 +63,9 @@ struct alignas(64) Carrier {
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
   volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
   std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
-  std::atomic<bool> attention{false};      // carrier 0: one ran over the runtime; the loop shall look. This OS thread's only
+  std::atomic<bool> attention{false};      // carrier 0: one ran over the loop, or is held: the loop shall look. This OS thread's only
+  volatile bool rests = false;             // carrier 0: its loop holds nothing, a handler may run on top; core/signals.cpp
+  volatile bool waits = false;             // carrier 0: so it is while its loop is in the system call
   uint32_t ticks = 0;
   sys::Context loop_context = nullptr;
   sys::Fiber loop_fiber;
@@ -158,8 +160,9 @@ enum class Kick : uint8_t {
   kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
   kMoveIo,   // it computes for long: its unfinished I/O starts again elsewhere
   kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
+  kHeld,     // carrier 0, by itself: the signals that are held have their handlers run
 };
-inline constexpr uint64_t kKickKinds = 3;  // in the low bits of the carrier's address
+inline constexpr uint64_t kKickKinds = 7;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;
 /// In a signal handler: it interrupted a system call, which the kernel has set back to its start, or whose instruction comes next.
 bool at_call(const ucontext_t* uc) noexcept;

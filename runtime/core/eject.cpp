@@ -15,6 +15,7 @@
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/scheduler.h"
+#include "core/signals.h"
 #include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
@@ -54,7 +55,7 @@ bool is_bound_call(long number) noexcept {
          number == SYS_execve || number == SYS_execveat;
 }
 
-constexpr uint64_t kForSignals = 1;  // in the carrier's address
+constexpr uint64_t kForSignals = 1, kForMain = 2;  // in the carrier's address
 
 /// A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
 bool on_signal_stack(const ucontext_t* uc) noexcept {
@@ -102,6 +103,25 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
 
 bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays(); }
 
+void eject_for_main_later(Carrier* c) noexcept;
+/// Carrier 0 is needed for a handler of main's: who runs there goes to the end of its queue.
+void make_room(Carrier* c, ucontext_t* uc) noexcept {
+  if (sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;
+  VThread* v = c->running;
+  if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
+  if (v->depth) return v->defer_once(Self::kAttention);
+  if (over_libc_handler(uc)) {  // again when that has returned
+    *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
+    return eject_for_main_later(c);
+  }
+  {
+    RuntimeSection section;
+    accept_again();
+    move_to(v, c);
+  }
+  return_here(uc);
+}
+
 // On a slot the program's code goes on only there, so its system call alone is made elsewhere, by the handler, and the handler returns
 // behind it.
 
@@ -127,14 +147,15 @@ void call_for(ucontext_t* uc) noexcept {
 void on_eject(int, siginfo_t* info, void* context) noexcept {
   if (info->si_code != SI_QUEUE) return;
   auto word = (uint64_t)info->si_value.sival_ptr;
-  auto* c = (Carrier*)(word & ~kForSignals);
+  auto* uc = static_cast<ucontext_t*>(context);
+  auto* c = (Carrier*)(word & ~(kForSignals | kForMain));
   if (!c) return;
-  if (word & kForSignals) return run_signals(c, static_cast<ucontext_t*>(context));
+  if (word & kForMain) return make_room(c, uc);
+  if (word & kForSignals) return run_signals(c, uc);
   VThread* wanted = c->eject.load(std::memory_order_acquire);  // pairs with the monitor's release [eject]
   if (!wanted) return;
   VThread* v = c->running;
   Carrier* to = c->eject_to;
-  auto* uc = static_cast<ucontext_t*>(context);
   if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
@@ -144,7 +165,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   {
     RuntimeSection section;
     accept_again();
-    eject_restart_call(c, context);
+    eject_restart_call(c, uc);
     c->eject.store(nullptr, std::memory_order_release);
     leaves = !calls || may_be_called_for(uc);
     if (leaves) eject(v, to);
@@ -234,6 +255,14 @@ long number_before(const greg_t* registers) noexcept {
 
 int eject_signal() noexcept { return signal_number; }
 
+namespace {
+void eject_for_main_later(Carrier* c) noexcept {
+  uint64_t one = sys::bit(signal_number);
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+  send_signal(c, kForMain);
+}
+}  // namespace
+
 void eject_install() noexcept {
   if (!kCanEject) return;
   if (!signal_number) signal_number = __libc_allocate_rtsig(0);
@@ -253,6 +282,13 @@ void eject_for_signals_later(Carrier* c) noexcept {
   uint64_t one = sys::bit(signal_number);
   sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
   eject_for_signals(c);
+}
+
+bool eject_for_main(Carrier* c, VThread* v, bool in_handler) noexcept {
+  if (signal_number <= 0 || config.pin == PinPolicy::kCallback || must_stay(v) || v->in_vfork || v->used_stack_size < kStackNeeded) return false;
+  if (in_handler) eject_for_main_later(c);
+  else send_signal(c, kForMain);
+  return true;
 }
 
 bool eject_note_call(Carrier* c) noexcept {

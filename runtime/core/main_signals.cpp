@@ -36,7 +36,7 @@ void main_signals_begin() noexcept {
 }
 void main_signals_release() noexcept { held = false; }
 
-bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept {
+bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset, bool insists) noexcept {
   // `carrier` leaves us and comes back to us on this OS thread only: between that main runs elsewhere, or is on its
   // way.
   bool away = __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) != c;
@@ -44,7 +44,7 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   // the section in which it came back, or between two handlers. It doesn't park with any left.
   bool before = m->state.load(std::memory_order_relaxed) != State::kParked &&
                 (held || (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed)));
-  if ((!away && !before) || eject_signal() <= 0) return false;
+  if ((!away && !before && !insists) || eject_signal() <= 0) return false;
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
   uint32_t at = end.load(std::memory_order_relaxed);

@@ -17,9 +17,10 @@ constexpr int kPassed = 32;
 constexpr uint32_t kMostPassed = 8192;
 
 /// Leaves a signal for main and sees to it that main notices. False: main isn't away, nor back with others left to be
-/// handled before: its handler may run here.
+/// handled before, and nobody `insists`: its handler may run here.
 /// @thread the main OS thread, in the kernel's handler; touches no thread-local variable
-bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept;
+bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset,
+                       bool insists = false) noexcept;
 /// What has been passed on is pending, as far as there's room. Till main leaves its section what comes is passed on.
 /// @thread main
 void main_signals_look(MainThread* m) noexcept;

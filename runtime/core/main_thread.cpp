@@ -127,11 +127,15 @@ void main_interrupt(Carrier* c) noexcept {
 }
 
 void run_deferred(Self* s) noexcept {
-  bool cancel = s->deferred_count == Self::kMaxDeferred;  // the word may have found no room
+  bool attention = false, cancel = s->deferred_count == Self::kMaxDeferred;  // the word may have found no room
   while (void* what = s->pop_deferred()) {
     if (what == Self::kJump || what == Self::kSignals) continue;  // below, also where there was no room for the word
     if (what == Self::kCancel) {
       cancel = true;
+      continue;
+    }
+    if (what == Self::kAttention) {
+      attention = true;
       continue;
     }
     if (what == Self::kTls) {
@@ -139,10 +143,9 @@ void run_deferred(Self* s) noexcept {
       continue;
     }
     RuntimeSection section;
-    Carrier* here = carrier_here();
-    if (what != Self::kAttention) sem_hand_over(what, here);
-    else if (here && here->is_main) signals_attend(here);  // elsewhere by now: carrier 0's loop looks
+    sem_hand_over(what, carrier_here());
   }
+  if (attention) signals_section_ended(s->is_virtual ? static_cast<VThread*>(s) : nullptr);
   if (!s->is_virtual) return;
   auto* v = static_cast<VThread*>(s);
   if (signals_wanted(v)) signals_deliver(v, nullptr);

@@ -182,7 +182,7 @@ bool look_around() noexcept {
     if (c->is_main && live_threads() == 0 && c->queue.size() == 0) continue;
     quiet = false;
     uint64_t switches = c->switches.load(std::memory_order_relaxed);
-    if (switches == c->seen_switches && __atomic_load_n(&c->running, __ATOMIC_RELAXED))
+    if (switches == c->seen_switches && (__atomic_load_n(&c->running, __ATOMIC_RELAXED) || c->in_handler))
       look_at_stuck(c, now);
     else
       c->stuck.store(false, std::memory_order_relaxed);

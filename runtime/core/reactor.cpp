@@ -197,7 +197,9 @@ void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
   if (has_unsubmitted()) ++submissions;
   pass_ends(here);
+  here->waits = true;  // nothing but this call: completions are no rest
   io_uring_submit_and_wait(&ring_, 1);
+  here->waits = false;
   pass_begins(here);
   reap(here);
 }

@@ -187,8 +187,8 @@ void arrive(sys::Transfer transfer) noexcept {
   auto* c = static_cast<Carrier*>(transfer.data);
   *c->save = transfer.fctx;
   finish_switch(c);
-  // A handler that ran since the look in next_in_queue().
-  if (__builtin_expect(c->attention.load(std::memory_order_relaxed), 0)) signals_attend(c);
+  // What came since the look in next_in_queue(): whoever runs now looks at the end of its section.
+  if (__builtin_expect(c->attention.load(std::memory_order_relaxed), 0) && c->running) c->running->defer_once(Self::kAttention);
 }
 
 void resume(Carrier* c, VThread* v) noexcept {

@@ -14,6 +14,7 @@
 #include "core/os_thread.h"
 #include "core/registry.h"
 #include "core/eject.h"
+#include "core/monitor.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/thread_area.h"
@@ -62,16 +63,99 @@ struct Frame {
 };
 Frame* top = nullptr;  // the main OS thread's
 
+// ---------------------------------------------------------------- signals that come where main's handlers can't run
+// A handler may wait for other threads if what it interrupts in main may be interrupted so, a wait mostly: for any of them. So it doesn't stand on one,
+// nor on a lock of the runtime's. It runs over main itself, outside of sections, or over carrier 0's loop where that rests. What comes elsewhere is held: who is
+// in a section looks at its end, who computes is moved to the end of the queue, and the next switch leads to the loop, which raises it anew.
+constexpr uint32_t kMostHeld = 8192;  // as in main_signals.cpp
+siginfo_t held_infos[kMostHeld];
+volatile uint32_t held_begin = 0, held_end = 0;  // both the main OS thread's
+
+/// All of them blocked. False: no room.
+bool keep(int signal, const siginfo_t& info) noexcept {
+  for (uint32_t i = held_begin; signal < __SIGRTMIN && i != held_end; ++i)
+    if (held_infos[i % kMostHeld].si_signo == signal) return true;  // a standard one is pending once
+  if (held_end - held_begin == kMostHeld) return false;
+  held_infos[held_end % kMostHeld] = info;
+  held_infos[held_end % kMostHeld].si_signo = signal;
+  held_end = held_end + 1;
+  return true;
+}
+
+void hold(Carrier* c, int signal, const siginfo_t& info) noexcept {
+  bool room;
+  {
+    AllBlocked blocked;
+    room = keep(signal, info);
+    c->attention.store(true, std::memory_order_relaxed);
+    int flags = actions[signal].flags.load(std::memory_order_relaxed);
+    if (flags & (int)SA_RESETHAND) {  // the kernel has taken it away, and shall have it again
+      struct sigaction again {};
+      again.sa_sigaction = on_signal;
+      again.sa_flags = flags | kForced;
+      libc_calls.sigaction(signal, &again, nullptr);
+    }
+  }
+  if (!room) complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostHeld, signal);
+}
+
+/// To main, where that is away, or has others to take before: those that are held come first.
+bool pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info) noexcept {
+  if (signals_held()) {
+    AllBlocked blocked;
+    while (signals_held()) {
+      const siginfo_t& first = held_infos[held_begin % kMostHeld];
+      if (!main_signals_pass(m, c, first.si_signo, first, false)) return false;
+      held_begin = held_begin + 1;
+    }
+  }
+  return main_signals_pass(m, c, signal, info, actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND);
+}
+
+PlatformThread& platform_of(MainThread* m) noexcept {
+  return *(PlatformThread*)(main_area_now(m) + ((char*)&vt_platform - sys::thread_pointer()));
+}
+
+/// kHeld when the handler in which the caller stands has returned.
+void kick_later(Carrier* c) noexcept {
+  uint64_t one = sys::bit(kick_signal_number());
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+  carrier_kick(c, Kick::kHeld);
+}
+
+/// True: not now. Who is to look is told.
+bool must_be_held(Carrier* c, MainThread* m, VThread* over, const ucontext_t* uc, bool its_turn = false) noexcept {
+  if (c->in_handler) {
+    auto& platform = platform_of(m);
+    if (platform.depth) platform.defer_once(Self::kAttention);
+    return platform.depth;
+  }
+  if (!over) {
+    auto* next = (const unsigned char*)uc->uc_mcontext.gregs[REG_RIP];
+    bool in_call = c->waits && ((next[-2] == 0x0f && next[-1] == 0x05) || (next[0] == 0x0f && next[1] == 0x05));
+    if ((c->rests || in_call) && (its_turn || !signals_held())) return false;
+    c->reactor.wake();
+    return true;
+  }
+  if (over->depth) return over->defer_once(Self::kAttention), true;
+  if (over->is_main) {
+    if (its_turn || !signals_held()) return false;
+    kick_later(c);  // they come first
+    return true;
+  }
+  return eject_for_main(c, over, true);
+}
+
 /// With main's area mounted, so that TLS is main's. `over`: the interrupted thread, null for the carrier's loop.
 __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* over, int signal, siginfo_t* info, void* context) noexcept {
   PlatformThread& platform = vt_platform;
   Self* before = vt_self;
-  // Interrupted inside the runtime: the handler may not take its locks, and what it posts waits.
-  bool inside = !over || over->depth || platform.depth;
   Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
   int flags = actions[signal].flags.load(std::memory_order_relaxed);
   uint32_t depth = platform.depth;
-  if (inside) platform.depth = depth + 1;
+  bool rested = c->rests;
+  c->rests = false;
+  if (!over && c->idle.exchange(0, std::memory_order_seq_cst)) monitor_notice();  // it may take long
   vt_self = &platform;
   ++platform.handlers;
   auto nested = c->in_handler;
@@ -83,23 +167,19 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   if (__builtin_setjmp(frame.buffer) == 0 && handler) handler(signal, info, context);
   top = top->below;
   platform.depth = depth;
+  c->rests = rested;
   vt_self = before;
   // seq_cst: we store vt_self, then look whether main has left; main_leave() does it the other way round, so one of us clears vt_self
   std::atomic_thread_fence(std::memory_order_seq_cst);
   bool left = main_thread() != m;
   if (left) vt_self = nullptr;
   if (nested == 0 && !left) {
-    if (!inside) {
-      if (platform.deferred_count) run_deferred(&platform);
+    if (over) {
       main_interrupt(c);
+      if (signals_held()) kick_later(c);
     } else {
-      // What the handler posted stays in main's list: whoever attends, at the next switch or at the section's end, looks there.
-      if (over && over->deferred_count < Self::kMaxDeferred && !over->has_deferred(Self::kAttention)) {
-        over->deferred[over->deferred_count] = Self::kAttention;
-        over->deferred_count = (uint8_t)(over->deferred_count + 1);
-      }
       c->attention.store(true, std::memory_order_relaxed);
-      if (!over) c->reactor.wake();
+      c->reactor.wake();
     }
   }
   c->in_handler = nested;
@@ -121,9 +201,13 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
     else handler(signal, info, context);
     return;
   }
-  if (kFaults >> (signal - 1) & 1 || !main_signals_pass(m, c, signal, *info, actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND)) {
-    MainMounted mounted(c, m);
-    run_handler(c, m, over, signal, info, context);
+  if (kFaults >> (signal - 1) & 1 || !pass(m, c, signal, *info)) {
+    if (!(kFaults >> (signal - 1) & 1) && must_be_held(c, m, over, static_cast<ucontext_t*>(context))) {
+      hold(c, signal, *info);
+    } else {
+      MainMounted mounted(c, m);
+      run_handler(c, m, over, signal, info, context);
+    }
   }
   if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned
     eject_for_signals_later(c);
@@ -131,6 +215,46 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
 }
 
 }  // namespace
+
+void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
+  MainThread* m = main_thread();
+  if (!m || sys::raw(SYS_gettid) != c->os_tid) return;
+  uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+  if (!c->in_handler && sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size) return;  // over one that has just come: it sees those that are held
+  while (signals_held()) {
+    VThread* over = c->running;
+    if (must_be_held(c, m, over, uc, true)) return;
+    siginfo_t info = held_infos[held_begin % kMostHeld];
+    int signal = info.si_signo;
+    uint64_t outside, mask, all = ~0ull;
+    memcpy(&outside, &uc->uc_sigmask, sizeof outside);
+    if (c->in_handler && (outside & sys::bit(signal))) return;  // by that handler, who looks when it ends
+    held_begin = held_begin + 1;
+    bool resets = actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND;
+    if (main_signals_pass(m, c, signal, info, false)) continue;
+    if (outside & sys::bit(signal)) {  // main has blocked it meanwhile, in a handler of its own or by itself
+      if (!m->signal_frames || !main_signals_pass(m, c, signal, info, false, true)) sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
+      continue;
+    }
+    struct sigaction action {};
+    libc_calls.sigaction(signal, nullptr, &action);
+    if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {  // meanwhile, too: the kernel knows what that means
+      sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
+      continue;
+    }
+    if (resets) {
+      struct sigaction none {};
+      libc_calls.sigaction(signal, &none, nullptr);
+    }
+    memcpy(&mask, &action.sa_mask, sizeof mask);
+    mask |= outside | (action.sa_flags & SA_NODEFER ? 0 : sys::bit(signal));
+    MainMounted mounted(c, m);
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+    run_handler(c, m, over, signal, &info, uc);
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
+    if (main_thread() != m) return;
+  }
+}
 
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
   if (action && signal && signal == config.dump_signal && is_handler(*action)) {
@@ -295,15 +419,34 @@ void signals_attend(Carrier* c) noexcept {
   c->attention.store(false, std::memory_order_relaxed);
   MainThread* m = main_thread();
   if (!m) return;
-  auto& platform = *(PlatformThread*)(main_area_now(m) + ((char*)&vt_platform - sys::thread_pointer()));
-  while (void* sem = platform.pop_deferred()) sem_hand_over(sem, c);
+  if (signals_held()) {
+    c->rests = true;
+    carrier_kick(c, Kick::kHeld);
+    c->rests = false;
+  }
   main_interrupt(c);
+}
+
+bool signals_held() noexcept { return held_begin != held_end; }
+
+void signals_section_ended(VThread* v) noexcept {
+  MainThread* m = main_thread();
+  Carrier* c = m ? carrier_at(0) : nullptr;
+  if (!c || sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;  // elsewhere by now: there was a switch
+  if (!v || v->is_main) carrier_kick(c, Kick::kHeld);
+  else eject_for_main(c, v, false);
+}
+
+bool signals_handler_is_inside() noexcept {
+  MainThread* m = main_thread();
+  return !m || platform_of(m).depth;
 }
 
 uint32_t handlers_counted() noexcept { return vt_platform.handlers; }
 bool no_handler_since(uint32_t count) noexcept { return taken_over.load(std::memory_order_relaxed) && vt_platform.handlers == count; }
 
 void signals_after_fork() noexcept {
+  held_begin = held_end;
   lock.reset();
   top = nullptr;
 }

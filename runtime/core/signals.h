@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 namespace vt {
 
@@ -26,8 +27,16 @@ void signals_setjmp(void* env) noexcept;
 bool signals_longjmp(void* env, int value) noexcept;
 /// Main makes an announced blocking call on another OS thread: a handler that ended it natively ends it there.
 void signals_interrupt_blocking(MainThread* m) noexcept;
-/// What was put off while a handler stood on the runtime. @thread carrier 0's loop
+/// What handlers left to be done, and those that were held. @thread carrier 0's loop
 void signals_attend(Carrier* c) noexcept;
+/// Runs the handlers of those that are held. `context` is what they interrupt. @thread the main OS thread, in a handler with all blocked
+void signals_run_held(Carrier* c, ucontext_t* context) noexcept;
+/// Are signals held that came while main's handlers couldn't run? @thread the main OS thread @signal safe
+bool signals_held() noexcept;
+/// A section has ended in which one came: `v`'s, or that of a handler of main's (null). @thread v, outside of sections
+void signals_section_ended(VThread* v) noexcept;
+/// Does the handler that runs on the main OS thread stand in the runtime? @thread the main OS thread, in a handler on top of it
+bool signals_handler_is_inside() noexcept;
 void signals_after_fork() noexcept;
 
 }  // namespace vt

@@ -103,6 +103,7 @@ void entry(sys::Transfer transfer) {
   thread_area_enter(unit_resolver(v));
   if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
   if (signals_wanted(v)) signals_deliver(v, nullptr);
+  if (v->deferred_count) run_deferred(v);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");
   run_start(v);
   if (v->forked) exit(0);  // the only thread of a forked child has ended

@@ -1,12 +1,12 @@
 """Threaded Python services: gunicorn (gthread: a restart under load; a worker that no longer answers), waitress, CherryPy, werkzeug and uWSGI with Flask,
 Django and SQLAlchemy, side by side. Clients check every byte, threads' and requests' own values, sessions, uploads and streams; then each is ended by a signal
 while it answers. What a server does when a signal comes is what it does natively. Who isn't installed is left out."""
-import contextlib, hashlib, http.client, importlib.util, json, os, signal, sqlite3, sys, threading, time
+import contextlib, hashlib, http.client, importlib.util, json, os, signal, socket, sqlite3, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import app
 
 PYTHON, WEB = "/usr/bin/python3", os.path.join(app.LIB, "web")
-CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "12")), int(os.environ.get("WEB_ROUNDS", "2"))
+CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "8")), int(os.environ.get("WEB_ROUNDS", "2"))
 DATA = {size: hashlib.shake_128(b"x").digest(size) for size in (0, 1, 2000, 70000, 600000)}
 requests = again = 0
 tally = threading.Lock()
@@ -88,16 +88,19 @@ def stuck_client(c, n):
     for i in range(3): assert c.ask(f"/{c.number}-{n}-{i}").split()[0] == f"/{c.number}-{n}-{i}".encode()
 
 
-def load(port, client, between=lambda: None):
-    """All clients at once; `between` is done meanwhile."""
-    errors, begun = [], threading.Barrier(CLIENTS + 1)
+def load(port, client, between, quiet):
+    """All clients at once; `between` is done meanwhile, after the first round; if `quiet`, the second waits for it."""
+    errors, begun, done = [], threading.Barrier(CLIENTS + 1), threading.Event()
+    if not quiet: done.set()
 
     def run(number):
         try:
             c = Client(port, number)
             for n in range(ROUNDS):
                 client(c, n)
-                if n == 0: begun.wait(60)
+                if n == 0:
+                    begun.wait(60)
+                    assert done.wait(60)
         except BaseException as e:
             begun.abort()
             errors.append(f"client {number}: {e!r}")
@@ -105,14 +108,23 @@ def load(port, client, between=lambda: None):
     threads = [threading.Thread(target=run, args=(i,)) for i in range(CLIENTS)]
     for t in threads: t.start()
     with contextlib.suppress(threading.BrokenBarrierError): begun.wait(60)
-    between()
+    try:
+        between()
+    finally:
+        done.set()
     for t in threads: t.join()
     assert not errors, errors
 
 
-def served(name, argv, client, number, code, graceful=True, between=None, last=None):
+def ports():
+    """Free ones, each once: not where the kernel takes those of connections from, as the servers' clients and the servers start side by side."""
+    for port in range(20000 + os.getpid() % 1000 * 12, 32000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)): yield port
+
+
+def served(name, port, argv, client, number, code, graceful=True, between=None, last=None, quiet=False):
     """Loads one server, and ends it by signal `number` while it answers."""
-    where, port = app.folder(), app.free_port()
+    where = app.folder()
     sqlite3.connect(where + "/flask.db").executescript("PRAGMA journal_mode=WAL; CREATE TABLE entry(id INTEGER PRIMARY KEY, who INTEGER, what TEXT)").close()
     env = app.environment(WEB_DATABASE=where + "/flask.db", WEB_FOLDER=where, PYTHONPATH=WEB, PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     env.pop("PYTHONHASHSEED", None)
@@ -120,7 +132,7 @@ def served(name, argv, client, number, code, graceful=True, between=None, last=N
         try:
             with app.App([a.format(port=port, where=where) for a in argv], env, where + "/log", stdout=log, stderr=log, cwd=where) as it:
                 it.wait_for_port(port)
-                load(port, client, lambda: between and between(it, where + "/log"))
+                load(port, client, lambda: between and between(it, where + "/log"), quiet)
                 if last: last(it, port)
                 if graceful:
                     answers = []
@@ -152,6 +164,7 @@ def hang_up(it, log):
 
 
 def reload_uwsgi(it, log):
+    """Its handler cancels the threads, which wait for a lock, and joins them. While they answer it may hang natively: it interrupts main with the GIL."""
     it.process.send_signal(signal.SIGHUP)
     logged(it, log, "gracefully killing worker")
     logged(it, log, "spawned uWSGI worker", 4)
@@ -185,10 +198,10 @@ def chosen():
     if flask:
         if has("cherrypy"): found["cherrypy"] = ([*serve, "cherrypy", "{port}"], flask_client, signal.SIGTERM, 0)
         found["werkzeug"] = ([*serve, "werkzeug", "{port}"], flask_client, signal.SIGINT, 0, False)
-        if os.environ.get("WEB_UWSGI") and os.path.exists("/usr/lib/uwsgi/plugins/python3_plugin.so"):
+        if os.environ.get("VTSHIM_TLS") != "swap" and os.path.exists("/usr/lib/uwsgi/plugins/python3_plugin.so"):
             found["uwsgi"] = (["/usr/bin/uwsgi-core", "--plugin", "python3", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--threads", "6",
                                "--enable-threads", "--die-on-term", "--thunder-lock", "--wsgi", "flask_app:app"],
-                              uwsgi_client, signal.SIGTERM, 0, False, reload_uwsgi)
+                              uwsgi_client, signal.SIGTERM, 0, False, reload_uwsgi, None, True)
     only = os.environ.get("WEB_ONLY")
     return {n: f for n, f in found.items() if not only or n in only.split(",")}
 
@@ -196,16 +209,16 @@ def chosen():
 failures, times = [], {}
 
 
-def guarded(name, what):
+def guarded(name, port, what):
     try:
-        it, took = served(name, *what)
+        it, took = served(name, port, *what)
         times[name] = (it, time.monotonic() - app.begun, took)
     except BaseException as e:
         failures.append(f"{name}: {e!r}")
 
 
 servers = chosen() or app.skip("no servers are installed")
-threads = [threading.Thread(target=guarded, args=(n, what)) for n, what in servers.items()]
+threads = [threading.Thread(target=guarded, args=(n, port, what)) for (n, what), port in zip(servers.items(), ports())]
 for t in threads: t.start()
 for t in threads: t.join()
 assert not failures, failures

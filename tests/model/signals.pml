@@ -1,19 +1,20 @@
-/* A handler's sem_post on the main OS thread, on top of the runtime: what it posts waits until the runtime may be entered.
+/* Signals on the main OS thread: a handler of main's runs over main's own code or over the loop where that rests; what comes elsewhere is held.
  *
- * Stands for: core/signals.cpp run_handler(), signals_attend(); core/self.h RuntimeSection; core/main_thread.cpp run_deferred();
- * sync/sem.cpp sem_acquire(), sem_release(); core/scheduler.cpp leave(), next_in_queue(), take_over(), arrive(), as far as a handler may
- * come between their steps; core/carrier.cpp run() of carrier 0.
- * Carrier 0 is one process; a handler is one step that may come between any two of its steps, since it runs on the same OS thread. Main waits
+ * Stands for: core/signals.cpp on_signal(), must_be_held(), signals_run_held(), signals_attend(), signals_section_ended(); core/eject.cpp make_room(); core/self.h
+ * RuntimeSection; core/main_thread.cpp run_deferred(); core/scheduler.cpp leave(), next_in_queue(), arrive(), as far as a signal may come between their
+ * steps; core/carrier.cpp run() of carrier 0.
+ * Carrier 0 is one process; a signal is one step that may come between any two of its steps, since it comes on the same OS thread. Main waits
  * for semaphore 1, a thread on another carrier for semaphore 2; each is posted once by a handler (SA_RESTART: it ends no call). The other
- * thread of carrier 0, if there is one, computes until both have been woken.
- * Proved: both are woken.
- * Where the model isn't the code of 4e42895, but what it should be: see the first three bugs. Here what a handler posts stays in the main
- * thread's own list, and arrive() attends to it on the other side of each switch.
+ * thread of carrier 0, if there is one, computes until both have been woken, and posts nothing.
+ * Proved: both handlers run, both threads are woken; no handler runs over a section, over the loop where it may hold a lock, or over the other thread, which it
+ * may wait for.
  *
- * bug HANDED_TO_LEAVER (assertion): as it was once: posts move to the interrupted thread, which does them when its section ends: after its park
- * bug READ_AFTER_POP (assertion): as it was once: signals_attend() takes 1 off the count, then reads the entry that a handler overwrites meanwhile
- * bug UNATTENDED_SWITCH (assertion): as it was once: only next_in_queue() looks whether there is something to attend to
- * bug NO_WAKE (assertion): a handler on top of the carrier's loop doesn't end its wait
+ * bug UNTOLD_ARRIVAL (assertion): who is switched to isn't told of what came after the look in next_in_queue(), and computes
+ * bug NO_WAKE (assertion): what comes over the carrier's loop doesn't end its wait
+ * bug NO_EJECT (assertion): who computes isn't moved off
+ * bug CLEARED_LATE (assertion): signals_attend() clears `attention` after its look
+ * bug LOOK_THEN_END (assertion): a section's end looks first, then ends it
+ * bug OVER_LOOP (assertion): as it was once: a handler runs over the loop wherever that is
  */
 #define MAIN 0
 #define OTHER 1
@@ -23,16 +24,19 @@ byte running = MAIN;        /* Carrier::running */
 byte depth[2];              /* in a RuntimeSection */
 bool attention;             /* Carrier::attention */
 bool has_attention[2];      /* Self::kAttention is among the thread's deferred */
-byte entry[4], count;       /* the main thread's PlatformThread::deferred */
-byte given[2];              /* a thread's own: the semaphore, 0 if none */
+byte entry[8], begin, end;  /* what is held */
+bool rests, waits;          /* the loop holds nothing; it's in its system call */
+bool eject;                 /* the eject signal, for who computes */
 bool event;                 /* the eventfd */
 bool value[3], mark[3], queued[3], woken[3];  /* by semaphore */
 bool main_parked, main_ready, other_ready;
 
-/* hand_over() and unpark() */
-inline hand_over(s) {
+/* The handler: sem_post(), hand_over() and unpark(). It takes locks. */
+inline handle(s) {
+  assert(running != OTHER && (running == MAIN -> !depth[MAIN] : rests || waits));
+  value[s] = true;
   if
-  :: queued[s] && value[s] ->
+  :: mark[s] && queued[s] ->
      queued[s] = false; value[s] = false; mark[s] = false; woken[s] = true;
      if
      :: s == 1 && main_parked -> main_parked = false; main_ready = true
@@ -41,75 +45,102 @@ inline hand_over(s) {
   :: else
   fi
 }
-
-proctype Handler(byte s) {
-  atomic {
-    value[s] = true;
-    if
-    :: mark[s] && (running == NOBODY || depth[running]) ->
-       entry[count] = s; count++;
-       if
-       :: running != NOBODY ->
-          has_attention[running] = true
-#ifdef HANDED_TO_LEAVER
-          ; count--; given[running] = s
-#endif
-       :: else
-       fi;
-       attention = true;
-       if
+inline hold(s) {
+  entry[end] = s; end++; attention = true
+}
+inline wake_loop() {
 #ifndef NO_WAKE
-       :: running == NOBODY -> event = true
+  event = true
+#else
+  skip
 #endif
-       :: else
-       fi
-    :: mark[s] && running != NOBODY && !depth[running] -> hand_over(s)
-    :: else
-    fi
-  }
 }
 
-/* On carrier 0, in the loop, at a section's end or on the other side of a switch. */
-inline attend() {
-  attention = false;
-  do
-  :: count ->
-#ifdef READ_AFTER_POP
-     count--;
-     s = entry[count];
+/* on_signal(), in one step */
+inline on_signal(s) {
+  if
+#ifdef OVER_LOOP
+  :: running == NOBODY -> handle(s); attention = true; wake_loop()
 #else
-     n = count;
-     s = entry[n - 1];
-     if
-     :: atomic { count == n -> count-- }
-     :: else -> s = 0  /* a handler has pushed: another turn */
-     fi;
-     n = 0;
+  :: running == NOBODY && (rests || waits) -> handle(s); attention = true; wake_loop()
+  :: running == NOBODY && !rests && !waits -> hold(s); wake_loop()
 #endif
-     atomic { if :: s -> hand_over(s) :: else fi; s = 0 }
+  :: running != NOBODY && depth[running] -> has_attention[running] = true; hold(s)
+  :: running == MAIN && !depth[MAIN] -> handle(s)
+  :: running == OTHER && !depth[OTHER] -> hold(s);
+#ifndef NO_EJECT
+     eject = true
+#endif
+  fi
+}
+
+proctype Signal(byte s) {
+  atomic { on_signal(s) }
+}
+
+/* signals_run_held(): each that was held at the beginning. The code keeps their order besides. */
+inline release() {
+  n = end - begin;
+  do
+  :: n && begin != end ->
+     atomic { s = entry[begin]; begin++; n-- }
+     atomic { on_signal(s); s = 0 }
   :: else -> break
-  od
+  od;
+  n = 0
 }
-inline if_attention() {
+/* In the loop. */
+inline attend() {
   if
-  :: attention -> attend()
+  :: attention ->
+#ifndef CLEARED_LATE
+     attention = false;
+#endif
+     if
+     :: begin != end -> rests = true; release(); rests = false
+     :: else
+     fi
+#ifdef CLEARED_LATE
+     ; attention = false
+#endif
   :: else
   fi
 }
-/* ~RuntimeSection(), run_deferred() */
+/* arrive() */
+inline arrived(v) {
+#ifndef UNTOLD_ARRIVAL
+  if
+  :: attention -> has_attention[v] = true
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+/* ~RuntimeSection(), run_deferred(), signals_section_ended() */
 inline section_ends(v) {
+#ifdef LOOK_THEN_END
+  told = has_attention[v];
   depth[v] = 0;
+#else
+  depth[v] = 0;
+  told = has_attention[v];
+#endif
   if
-  :: has_attention[v] ->
-     atomic { has_attention[v] = false; if :: given[v] -> s = given[v]; given[v] = 0; hand_over(s); s = 0 :: else fi }
-     if_attention()
+  :: told && begin != end ->
+     has_attention[v] = false;
+     if
+     :: v == MAIN -> release()
+     :: else -> eject = true
+     fi
   :: else
-  fi
+  fi;
+  told = false
 }
 
 proctype Carrier0() {
   byte s, n;
-  bool direct;
+  bool direct, told;
 
   /* main: sem_acquire() */
   if
@@ -148,7 +179,7 @@ proctype Carrier0() {
 
   /* run() */
 loop:
-  if_attention();
+  attend();
   if
   :: main_ready -> atomic { main_ready = false; running = MAIN }
      goto main_again
@@ -156,28 +187,31 @@ loop:
      goto other
   :: else
   fi;
-  atomic { event -> event = false }  /* wait() */
+  waits = true;
+  atomic { event -> event = false; waits = false }  /* wait() */
   goto loop;
 
 other:
-#ifndef UNATTENDED_SWITCH
-  if_attention();
-#endif
+  arrived(OTHER);
   section_ends(OTHER);
-  woken[1] && woken[2];  /* computes */
+  if  /* computes */
+  :: eject ->  /* make_room() */
+     atomic { eject = false; depth[OTHER] = 1 }
+     atomic { depth[OTHER] = 0; running = NOBODY; other_ready = true }
+     goto loop
+  :: woken[1] && woken[2]
+  fi;
   goto done;
 
 main_again:
-#ifndef UNATTENDED_SWITCH
-  if_attention();
-#endif
+  arrived(MAIN);
 leave_section:
   section_ends(MAIN);
 done:
   skip
 }
 
-/* When nothing moves any more. What is left in the list is main's to attend to as soon as it is in its own code again. */
+/* When nothing moves any more. */
 proctype Check() {
   timeout;
   assert(woken[1] && woken[2])
@@ -190,6 +224,6 @@ init {
     :: other_ready = true
     :: other_ready = false  /* then there is none */
     fi;
-    run Carrier0(); run Handler(1); run Handler(2); run Check()
+    run Carrier0(); run Signal(1); run Signal(2); run Check()
   }
 }
