@@ -1,12 +1,12 @@
 """Threaded Python services: gunicorn (gthread: a restart under load; a worker that no longer answers), waitress, CherryPy, werkzeug and uWSGI with Flask,
-Django and SQLAlchemy, side by side. Clients check every byte, threads' and requests' own values, sessions, uploads and streams; then each is ended by a signal
+Django and SQLAlchemy, psycopg2 with a PostgreSQL server, side by side. Clients check every byte, threads' and requests' own values, sessions, uploads and streams; then each is ended by a signal
 while it answers. What a server does when a signal comes is what it does natively. Who isn't installed is left out."""
-import contextlib, hashlib, http.client, importlib.util, json, os, signal, socket, sqlite3, sys, threading, time
+import contextlib, glob, hashlib, http.client, importlib.util, json, os, shutil, signal, socket, sqlite3, subprocess, sys, threading, time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import app
 
 PYTHON, WEB = "/usr/bin/python3", os.path.join(app.LIB, "web")
-CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "8")), int(os.environ.get("WEB_ROUNDS", "2"))
+CLIENTS, ROUNDS = int(os.environ.get("WEB_CLIENTS", "6")), int(os.environ.get("WEB_ROUNDS", "2"))
 DATA = {size: hashlib.shake_128(b"x").digest(size) for size in (0, 1, 2000, 70000, 600000)}
 requests = again = 0
 tally = threading.Lock()
@@ -182,6 +182,29 @@ def abort(it, port):
     assert not before & after, (before, after)
 
 
+def with_postgres():
+    """A PostgreSQL server, natively, and psycopg2's users."""
+    where = app.folder()
+    binaries = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+    user = {}
+    if os.geteuid() == 0:
+        shutil.chown(where, "postgres")
+        user = {"user": "postgres", "extra_groups": ()}
+    subprocess.run([binaries + "/initdb", "-D", where + "/data", "-A", "trust", "--no-sync", "-U", "postgres"], stdout=subprocess.DEVNULL, check=True, cwd=where, **user)
+    with open(where + "/log", "w") as log:
+        server = subprocess.Popen([binaries + "/postgres", "-D", where + "/data", "-k", where, "-c", "listen_addresses=", "-c", "fsync=off"], stdout=log, stderr=log, cwd=where, **user)
+    try:
+        end = time.monotonic() + 60
+        while "ready to accept" not in open(where + "/log").read():
+            assert server.poll() is None and time.monotonic() < end, open(where + "/log").read()
+            time.sleep(0.02)
+        with app.App([PYTHON, WEB + "/postgres_pool.py", where, "12", "6"]) as it: it.ends()
+        return it, 0
+    finally:
+        server.send_signal(signal.SIGQUIT)  # at once
+        server.wait()
+
+
 def has(*modules):
     return all(importlib.util.find_spec(m) for m in modules)
 
@@ -202,6 +225,7 @@ def chosen():
             found["uwsgi"] = (["/usr/bin/uwsgi-core", "--plugin", "python3", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2", "--threads", "6",
                                "--enable-threads", "--die-on-term", "--thunder-lock", "--wsgi", "flask_app:app"],
                               uwsgi_client, signal.SIGTERM, 0, False, reload_uwsgi, None, True)
+    if has("psycopg2", "sqlalchemy") and glob.glob("/usr/lib/postgresql/*/bin/initdb"): found["postgres"] = None
     only = os.environ.get("WEB_ONLY")
     return {n: f for n, f in found.items() if not only or n in only.split(",")}
 
@@ -211,7 +235,7 @@ failures, times = [], {}
 
 def guarded(name, port, what):
     try:
-        it, took = served(name, port, *what)
+        it, took = served(name, port, *what) if what else with_postgres()
         times[name] = (it, time.monotonic() - app.begun, took)
     except BaseException as e:
         failures.append(f"{name}: {e!r}")
