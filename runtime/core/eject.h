@@ -27,7 +27,7 @@ void eject_for_signals(Carrier* c) noexcept;
 void eject_for_signals_later(Carrier* c) noexcept;
 /// As eject_blocked, but `v` only goes to the end of c's queue, and waits again when its turn comes: where no OS thread can be had. @thread monitor
 bool eject_in_place(Carrier* c, VThread* v) noexcept;
-/// `to` may be c itself, a slot: the others there have their turn.
-bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept;
+/// `to` may be c itself, a slot: the others there have their turn. Not while v is in malloc's code, nor in libc's, unless `firmly`: core/slot.h.
+bool eject_computing(Carrier* c, VThread* v, Carrier* to, bool firmly = true) noexcept;
 
 }  // namespace vt
