@@ -7,6 +7,7 @@
 #include "core/eject.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
+#include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
 #include "sys/signal_bits.h"
@@ -40,11 +41,14 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   // `carrier` leaves us and comes back to us on this OS thread only: between that main runs elsewhere, or is on its
   // way.
   bool away = __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) != c;
+  // On top of another thread of its slot a handler could wait for that one for ever. Main's turn comes by itself, so it's run then; but for calls
+  // with a mask of their own, which has gone then.
+  bool queued = swaps && !away && c->running != m && m->state.load(std::memory_order_relaxed) == State::kRunnable && !m->keeps_handlers && !m->in_masked_call;
   // Back, it takes what came before this; it's at that: at the end of the section in which it came back, or between two
   // handlers.
   bool before = c->running == m && (held || (m->signals_pending.load(std::memory_order_relaxed) &
                                                ~m->signal_mask.load(std::memory_order_relaxed)));
-  if ((!away && !before) || eject_signal() <= 0) return false;
+  if ((!away && !before && !queued) || eject_signal() <= 0) return false;
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
   uint32_t at = end.load(std::memory_order_relaxed);
@@ -107,7 +111,8 @@ int main_signals_action(MainThread* m, int signal, struct sigaction* action, boo
 
 void main_handler_begins(MainThread* m, uint8_t kind) noexcept {
   m->handlers_ran = (uint8_t)(m->handlers_ran | kind);
-  m->in_place = true;
+  // At home it may wait, and on a slot it must: who it waits for can run nowhere else.
+  m->in_place = !swaps || m->carrier->is_blocking;
   ++vt_platform.handlers;
 }
 
