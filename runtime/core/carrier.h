@@ -91,6 +91,8 @@ struct alignas(64) Carrier {
     long number;
     uint64_t sp, pc;
   } eject_call{};                        // the system call that it is in
+  bool eject_firmly = false;             // on a slot: also out of libc's code
+  std::atomic<bool> eject_put_off{false};  // on a slot: it was in such code
   SpinLock mail_lock{Rank::kMailbox};
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
   VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)

@@ -55,6 +55,8 @@ bool is_bound_call(long number) noexcept {
          number == SYS_execve || number == SYS_execveat;
 }
 
+/// /proc hides the call: the process has changed its user, say, so its own files there are root's.
+constexpr long kHidden = -2;
 constexpr uint64_t kForSignals = 1, kForMain = 2;  // in the carrier's address
 
 /// A handler of the program's has begun, but hasn't counted itself yet: two signals at once, and the kernel lays our frame on top of its.
@@ -133,6 +135,17 @@ bool may_be_called_for(const ucontext_t* uc) noexcept {
   return true;
 }
 
+/// On a slot v may go only where it surely holds no lock of malloc's or ld.so's: not in their code, but where it waits in the call that was noted.
+bool may_pause(const Carrier* c, const ucontext_t* uc) noexcept {
+  auto& registers = uc->uc_mcontext.gregs;
+  auto pc = (uint64_t)registers[REG_RIP];
+  auto& call = c->eject_call;
+  if (!swaps) return true;
+  CodeOf of = code_of(pc);
+  if (of == CodeOf::kOthers || (of == CodeOf::kLibc && c->eject_firmly)) return true;
+  return call.number == kHidden || (call.number >= 0 && (uint64_t)registers[REG_RSP] == call.sp && (pc == call.pc || pc + 2 == call.pc));
+}
+
 /// On the blocking thread, and back.
 void call_for(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
@@ -156,7 +169,10 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   if (!wanted) return;
   VThread* v = c->running;
   Carrier* to = c->eject_to;
-  if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc)) {
+  bool put_off = false;
+  if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
+      (put_off = !may_pause(c, uc))) {
+    c->eject_put_off.store(put_off, std::memory_order_relaxed);
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
     return;
@@ -225,9 +241,6 @@ bool system_call(Carrier* c, long* number, uint64_t* sp, uint64_t* pc) noexcept 
   return true;
 }
 
-/// /proc hides the call: the process has changed its user, say, so its own files there are root's.
-constexpr long kHidden = -2;
-
 /// What the instruction that begins at `at` puts into eax, if it is a mov of a constant or of a register that a call keeps; else -1.
 long moved_to_eax(const uint8_t* at, const greg_t* registers) noexcept {
   constexpr int kNames[] = {-1, -1, REG_RDX, REG_RBX, -1, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, -1, REG_R12, REG_R13, REG_R14, REG_R15};
@@ -284,9 +297,10 @@ void eject_for_signals_later(Carrier* c) noexcept {
   eject_for_signals(c);
 }
 
-bool eject_for_main(Carrier* c, VThread* v, bool in_handler) noexcept {
+bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept {
+  if (swaps && over && code_of((uint64_t)over->uc_mcontext.gregs[REG_RIP]) != CodeOf::kOthers) return false;  // it may hold a lock of libc's
   if (signal_number <= 0 || config.pin == PinPolicy::kCallback || must_stay(v) || v->in_vfork || v->used_stack_size < kStackNeeded) return false;
-  if (in_handler) eject_for_main_later(c);
+  if (over) eject_for_main_later(c);
   else send_signal(c, kForMain);
   return true;
 }
@@ -318,6 +332,7 @@ bool eject_blocked(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v)) return false;
   if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || blocking_claim() != Claim::kYes) return false;
   c->eject_to = nullptr;
+  c->eject_firmly = false;
   if (send(c, v)) return true;
   blocking_unclaim();
   return false;
@@ -326,14 +341,16 @@ bool eject_blocked(Carrier* c, VThread* v) noexcept {
 bool eject_in_place(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
   c->eject_to = c;
+  c->eject_firmly = false;
   return send(c, v);
 }
 
-bool eject_computing(Carrier* c, VThread* v, Carrier* to) noexcept {
+bool eject_computing(Carrier* c, VThread* v, Carrier* to, bool firmly) noexcept {
   if (!may_be_ejected(c, v)) return false;
   c->eject_call = {};
   c->eject_call.number = -1;
   c->eject_to = to;
+  c->eject_firmly = firmly;
   return send(c, v);
 }
 

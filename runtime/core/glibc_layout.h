@@ -39,7 +39,7 @@ struct Glibc {
   size_t slot_size;
   char* user_stacks;  // glibc's list of the threads on stacks of the program's, and the lock of such lists; null: not found
   uint32_t* stacks_lock;
-  long slots_length, slots_next, slots_first, slot_generation;
+  long slots_length, slots_next, slots_first, slot_generation, slot_map;
   long resp;        // the resolver's pointer to its state, __resp: in libc's block; 0: not found
   link_map* first_map;
   long libc_block;  // libc's own TLS block is at tp - libc_block

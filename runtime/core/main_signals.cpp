@@ -7,6 +7,7 @@
 #include "core/eject.h"
 #include "core/scheduler.h"
 #include "core/signals.h"
+#include "core/slot.h"
 #include "core/thread_signals.h"
 #include "sys/raw.h"
 #include "sys/signal_bits.h"
@@ -44,7 +45,10 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   // the section in which it came back, or between two handlers. It doesn't park with any left.
   bool before = m->state.load(std::memory_order_relaxed) != State::kParked &&
                 (held || (m->signals_pending.load(std::memory_order_relaxed) & ~m->signal_mask.load(std::memory_order_relaxed)));
-  if ((!away && !before && !insists) || eject_signal() <= 0) return false;
+  // On top of another thread of its slot a handler could wait for that one for ever. Main's turn comes by itself, so it's run then; but for calls
+  // with a mask of their own, which has gone then.
+  bool queued = swaps && !away && c->running != m && m->state.load(std::memory_order_relaxed) == State::kRunnable && !m->keeps_handlers && !m->in_masked_call;
+  if ((!away && !before && !queued && !insists) || eject_signal() <= 0) return false;
   uint64_t all = ~0ull, saved = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved, sizeof all);  // one handler at a time
   uint32_t at = end.load(std::memory_order_relaxed);
@@ -107,7 +111,8 @@ int main_signals_action(MainThread* m, int signal, struct sigaction* action, boo
 
 void main_handler_begins(MainThread* m, uint8_t kind) noexcept {
   m->handlers_ran = (uint8_t)(m->handlers_ran | kind);
-  m->in_place = true;
+  // At home it may wait, and on a slot it must: who it waits for can run nowhere else.
+  m->in_place = !swaps || m->carrier->is_blocking;
   ++vt_platform.handlers;
 }
 

@@ -30,6 +30,8 @@ constexpr uint64_t kTick = 2'000'000;      // ns; what has run for a tick withou
 constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
+constexpr uint64_t kLongHog = 100'000'000; // ns; on a slot it's taken off in the middle of libc's code, too
+
 constexpr uint32_t kHogTicks = 3;          // looks at one that computes until its unfinished I/O is moved
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
 constexpr uint64_t kQuickTick = 150'000;           // after an ejection
@@ -136,7 +138,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.
   if (swaps) {
-    if (state != 'S') eject_computing(c, v, c);
+    if (c->eject_put_off.exchange(false, std::memory_order_relaxed)) quick_looks = kQuickLooks;
+    if (state != 'S') eject_computing(c, v, c, cpu - c->seen_cpu >= kLongHog);
     else if (eject_in_place(c, v)) quick_looks = kQuickLooks;
     return;
   }

@@ -238,6 +238,7 @@ bool start() noexcept {
   static_tls_sync();
   kick_install();
   eject_install();
+  slots_know_libc();
   bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
   int r = -monitor_start();
   os_threads_take_setxid();  // which glibc's pthread_create has installed

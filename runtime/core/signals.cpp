@@ -143,7 +143,7 @@ bool must_be_held(Carrier* c, MainThread* m, VThread* over, const ucontext_t* uc
     kick_later(c);  // they come first
     return true;
   }
-  return eject_for_main(c, over, true);
+  return eject_for_main(c, over, uc);
 }
 
 /// With main's area mounted, so that TLS is main's. `over`: the interrupted thread, null for the carrier's loop.
@@ -434,7 +434,7 @@ void signals_section_ended(VThread* v) noexcept {
   Carrier* c = m ? carrier_at(0) : nullptr;
   if (!c || sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;  // elsewhere by now: there was a switch
   if (!v || v->is_main) carrier_kick(c, Kick::kHeld);
-  else eject_for_main(c, v, false);
+  else eject_for_main(c, v, nullptr);
 }
 
 bool signals_handler_is_inside() noexcept {

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/carrier.h"
+#include "core/libc_calls.h"
 #include "core/main_thread.h"
 #include "core/scheduler.h"
 #include "core/thread_area.h"
@@ -47,6 +48,67 @@ bool slots_allowed() noexcept {
   dlerror();
   if (found) complain("VTSHIM_TLS=swap: %s lets thread-local variables be known by their addresses, which threads share there; not used", found);
   return !found;
+}
+
+namespace {
+struct Code {
+  uintptr_t low, high;
+  CodeOf of;
+};
+constexpr int kMostCode = 24;
+Code code[kMostCode];
+int code_count = 0;
+
+void note_code(uintptr_t low, uintptr_t high, CodeOf of) noexcept {
+  if (code_count < kMostCode) code[code_count++] = {low, high, of};
+}
+/// The executable segments of the library that `address` is in; not the program's own.
+void note_library(const void* address, CodeOf of) noexcept {
+  struct Wanted {
+    uintptr_t address;
+    CodeOf of;
+  } wanted{(uintptr_t)address, of};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* p) {
+        auto* w = static_cast<Wanted*>(p);
+        bool mine = false;
+        for (bool noting : {false, true})
+          for (const ElfW(Phdr)* h = info->dlpi_phdr; h != info->dlpi_phdr + info->dlpi_phnum; ++h) {
+            if (h->p_type != PT_LOAD || !(h->p_flags & PF_X)) continue;
+            uintptr_t low = info->dlpi_addr + h->p_vaddr;
+            if (!noting) mine |= w->address - low < h->p_memsz;
+            else if (mine && info->dlpi_name[0]) note_code(low, low + h->p_memsz, w->of);
+          }
+        return mine ? 1 : 0;
+      },
+      &wanted);
+}
+}  // namespace
+
+void slots_know_libc() noexcept {
+  if (!swaps || code_count) return;
+  auto address = [](const char* name) { return (uintptr_t)dlsym(RTLD_DEFAULT, name); };
+  auto* libc = (void*)libc_calls.sigaction;
+  Dl_info of_malloc, of_libc;
+  if (dladdr((void*)address("malloc"), &of_malloc) && dladdr(libc, &of_libc) && of_malloc.dli_fbase != of_libc.dli_fbase)
+    note_library((void*)address("malloc"), CodeOf::kMalloc);
+  // In libc they all are of one file, whose own functions come first; then what they call with a lock held.
+  constexpr uintptr_t kOwn = 24 << 10, kLast = 512, kCall = 96;
+  uintptr_t low = UINTPTR_MAX, high = 0;
+  for (const char* name : {"__libc_malloc", "__libc_free", "__libc_calloc", "__libc_realloc", "__libc_memalign", "mallopt", "malloc_trim", "malloc_info"})
+    if (uintptr_t p = address(name)) low = p < low ? p : low, high = p > high ? p : high;
+  if (high && high - low < 2 * kOwn) note_code(low - kOwn, high + kLast, CodeOf::kMalloc);
+  for (const char* name : {"mmap", "munmap", "mprotect", "madvise", "mremap", "brk", "sbrk"})
+    if (uintptr_t p = address(name)) note_code(p, p + kCall, CodeOf::kMalloc);
+  note_library(libc, CodeOf::kLibc);
+  note_library((void*)address("__tls_get_addr"), CodeOf::kLibc);
+  dlerror();
+}
+
+CodeOf code_of(uintptr_t pc) noexcept {
+  for (int i = 0; i < code_count; ++i)
+    if (pc - code[i].low < code[i].high - code[i].low) return code[i].of;
+  return CodeOf::kOthers;
 }
 
 void slots_look_at_libraries() noexcept {

@@ -22,6 +22,11 @@ extern bool swaps;
 
 /// Whether this process can do with it; else one line says why not.
 bool slots_allowed() noexcept;
+/// On a slot no time slice ends in malloc's code: the next thread may want its lock in a section, and wait where nobody can take it off the slot. Nor in
+/// libc's or ld.so's, for a while: these have locks, too.
+enum class CodeOf : uint8_t { kOthers, kLibc, kMalloc };
+void slots_know_libc() noexcept;  // @thread user context, once
+CodeOf code_of(uintptr_t pc) noexcept;
 /// A library has been loaded that can't do with it: one line. @thread any in user context
 void slots_look_at_libraries() noexcept;
 

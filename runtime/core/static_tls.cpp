@@ -3,10 +3,13 @@
 #include <string.h>
 #include <sys/rseq.h>
 
+#include "api.h"
 #include "base/spin_lock.h"
 #include "core/glibc_layout.h"
+#include "core/loader_lock.h"
 #include "core/main_thread.h"
 #include "core/registry.h"
+#include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/thread_area.h"
 #include "core/tsd.h"
@@ -126,6 +129,13 @@ void set_extent() noexcept {
   static_tls_extent.store(most, std::memory_order_relaxed);
 }
 
+void look_at_extent() noexcept {
+  LoaderLock lock(LoaderLock::kPatient);  // nobody unloads meanwhile
+  RuntimeSection section;
+  LockGuard guard(sync_lock);
+  set_extent();
+}
+
 struct Image {
   long offset;
   const void* data;
@@ -156,11 +166,7 @@ void static_tls_show() noexcept {
 }
 void static_tls_load_begins() noexcept {
   loading.fetch_add(1, std::memory_order_acq_rel);
-  if (swaps) {
-    RuntimeSection section;
-    LockGuard guard(sync_lock);
-    set_extent();
-  }
+  if (swaps) look_at_extent();
   static_tls_show();
 }
 void static_tls_hide(VThread* v) noexcept {
@@ -188,29 +194,49 @@ void static_tls_load_ends() noexcept {
 }
 void static_tls_note_load() noexcept {
   loads.fetch_add(1, std::memory_order_acq_rel);
-  if (!swaps) return;
-  RuntimeSection section;
-  LockGuard guard(sync_lock);
-  set_extent();
+  if (swaps) look_at_extent();
 }
 
 uint32_t static_tls_loads() noexcept { return loads.load(std::memory_order_relaxed); }
 
-void static_tls_touch() noexcept {
+namespace {
+/// With `self` as FS: ld.so computes from it. @locks ld.so's lock of TLS
+void touch_all(VThread* v) noexcept {
   struct Index {
     size_t module, offset;
   };
-  VThread* v = current();
-  v->loads_seen = static_tls_loads();
   char* base = sys::thread_pointer();
-  if (base == v->area) return;  // off its slot
   char*& self = at<char*>(base, kSelf);
-  for (link_map* map = g.first_map; map; map = map->l_next) {
-    Index index{at<size_t>((char*)map, g.map_tls_modid), 0};
-    if (!index.module || at<long>((char*)map, g.map_tls_offset) <= 0) continue;
-    self = base;
-    g.tls_get_addr(&index);
-    self = v->tp;
+  self = base;
+  size_t module = 0;
+  for (char* table = *g.slots; table; table = at<char*>(table, g.slots_next)) {
+    for (size_t i = 0, n = at<size_t>(table, g.slots_length); i < n; ++i, ++module) {
+      // Not ld.so's list of libraries: one that is being loaded or unloaded is there with a modid, and ld.so crashes over that.
+      auto* map = at<char*>(table, g.slots_first + (long)(i * g.slot_size) + g.slot_map);
+      if (!map || at<long>(map, g.map_tls_offset) <= 0) continue;
+      Index index{module, 0};
+      g.tls_get_addr(&index);
+    }
+  }
+  self = v->tp;
+}
+}  // namespace
+
+void static_tls_touch() noexcept {
+  VThread* v = current();
+  bool patient = can_park();
+  RuntimeSection section;  // no time slice ends in the middle: others would unload what is looked at
+  while (v->loads_seen != static_tls_loads()) {
+    LoaderLock lock(LoaderLock::kNow);
+    if (lock) {
+      uint32_t seen = static_tls_loads();
+      touch_all(v);  // on a blocking thread, too: back on the slot the entries come along
+      v->loads_seen = seen;
+    } else if (patient) {
+      yield_now();
+    } else {
+      return;  // at the next switch
+    }
   }
 }
 
@@ -221,6 +247,7 @@ bool static_tls_is_behind() noexcept {
 }
 
 void static_tls_sync() noexcept {
+  LoaderLock lock(LoaderLock::kPatient);  // nobody unloads meanwhile
   RuntimeSection section;
   LockGuard guard(sync_lock);
   uint32_t seen = loads.load(std::memory_order_acquire);

@@ -208,7 +208,6 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->pinned_calls = 0;
   v->starts_pinned = (origin_of(start) & kPinned) && config.pin != PinPolicy::kNone;
   v->bound = false;
-  v->loads_seen = static_tls_loads();
   v->tls_at = v->area;
   v->in_vfork = 0;
   v->shares_area = v->boxed = v->in_announced = false;
@@ -268,6 +267,7 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     slots_look_at_libraries();
   }
   Wanted w = read_attr(attr);
+  uint32_t loads = static_tls_loads();
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
   RuntimeSection section;
   if (!v) {
@@ -275,6 +275,7 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     return -EAGAIN;
   }
   prepare(v, w, start, arg);
+  v->loads_seen = loads;
   *thread = v->handle();  // before it can run
   schedule_new(v, carrier_here());
   return 0;

@@ -76,7 +76,8 @@ bool find_slots(const char** missing) noexcept {
   if (!find(rtld, "_rtld_global", missing) || !field(list, "_thread_db_rtld_global__dl_tls_dtv_slotinfo_list", missing, 64) ||
       !find(size, "_thread_db_sizeof_dtv_slotinfo", missing) || !field(g.slots_length, "_thread_db_dtv_slotinfo_list_len", missing, 64) ||
       !field(g.slots_next, "_thread_db_dtv_slotinfo_list_next", missing, 64) ||
-      !field(g.slots_first, "_thread_db_dtv_slotinfo_list_slotinfo", missing) || !field(g.slot_generation, "_thread_db_dtv_slotinfo_gen", missing, 64))
+      !field(g.slots_first, "_thread_db_dtv_slotinfo_list_slotinfo", missing) || !field(g.slot_generation, "_thread_db_dtv_slotinfo_gen", missing, 64) ||
+      !field(g.slot_map, "_thread_db_dtv_slotinfo_map", missing, 64))
     return false;
   g.slots = &at<char*>(rtld, list);
   g.slot_size = *size;

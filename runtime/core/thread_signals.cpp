@@ -227,7 +227,9 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   memcpy(&mask, &action.sa_mask, sizeof mask);
   uint8_t kind = action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
   SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, v->in_place};
+  uint8_t ran_before = 0;
   if (v->is_main) {
+    ran_before = static_cast<MainThread*>(v)->handlers_ran;
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &frame.os_mask, sizeof frame.os_mask);
     main_handler_begins(static_cast<MainThread*>(v), kind);
   }
@@ -261,6 +263,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   v->signal_frames = frame.below;
   v->in_masked_call = frame.in_masked_call;
   v->in_place = frame.in_place;
+  if (v->is_main) static_cast<MainThread*>(v)->handlers_ran = (uint8_t)(static_cast<MainThread*>(v)->handlers_ran | ran_before | kind);  // calls in it began anew
   if (v->is_main && v->carrier->is_blocking && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
   signals_set_mask(v, after);
   return kind;

@@ -212,26 +212,33 @@ bool any_waits() noexcept {
 }
 }  // namespace
 
+namespace {
+constexpr int kPortion = 64;
+VThread* taken[kPortion];  // the monitor's: their stacks have been given back
+int taken_count = 0;
+}  // namespace
+
 PoolRest unit_pool_give_back(uint64_t now) noexcept {
   constexpr uint64_t kPeriod = sys::kSecond, kWork = 1'000'000;  // ns
-  constexpr int kPortion = 64;
   static uint64_t period_end = 0;
-  VThread* taken[kPortion];
   do {
-    int n;
-    {
-      LockGuard g(lock);
-      n = take_due(taken, kPortion);
-      if (n == 0 && now >= period_end) {
-        age();
-        period_end = now + kPeriod;
-        n = take_due(taken, kPortion);
-      }
-      if (n == 0) return any_waits() ? PoolRest::kLater : PoolRest::kNothing;
+    // Who forks holds it while he waits for malloc's locks: whoever has these may need the monitor to get on.
+    if (!lock.try_lock()) return PoolRest::kLater;
+    while (taken_count) {
+      VThread* v = taken[--taken_count];
+      classes[v->size_class].cold.push(v);
     }
+    int n = take_due(taken, kPortion);
+    if (n == 0 && now >= period_end) {
+      age();
+      period_end = now + kPeriod;
+      n = take_due(taken, kPortion);
+    }
+    bool later = n == 0 && any_waits();
+    taken_count = n;
+    lock.unlock();
+    if (n == 0) return later ? PoolRest::kLater : PoolRest::kNothing;
     for (int i = 0; i < n; ++i) give_back_stack(taken[i]);
-    LockGuard g(lock);
-    for (int i = 0; i < n; ++i) classes[taken[i]->size_class].cold.push(taken[i]);
   } while (sys::now() - now < kWork);
   return PoolRest::kNow;
 }
@@ -241,6 +248,7 @@ void unit_pool_unlock() noexcept { lock.unlock(); }
 
 void unit_pool_after_fork(VThread* keep) noexcept {
   lock.reset();
+  taken_count = 0;
   scatter_ids();
   for (SizeClass& k : classes) k.warm = k.aged = k.due = k.cold = {};
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
