@@ -123,27 +123,25 @@ void kick_later(Carrier* c) noexcept {
   carrier_kick(c, Kick::kHeld);
 }
 
-/// True: not now. Who is to look is told.
+/// True: not now. Who is to look is told. Those that are held come first, also where this one could run.
 bool must_be_held(Carrier* c, MainThread* m, VThread* over, const ucontext_t* uc, bool its_turn = false) noexcept {
   if (c->in_handler) {
     auto& platform = platform_of(m);
-    if (platform.depth) platform.defer_once(Self::kAttention);
-    return platform.depth;
-  }
-  if (!over) {
+    if (platform.depth) return platform.defer_once(Self::kAttention), true;
+  } else if (!over) {
     auto* next = (const unsigned char*)uc->uc_mcontext.gregs[REG_RIP];
     bool in_call = c->waits && ((next[-2] == 0x0f && next[-1] == 0x05) || (next[0] == 0x0f && next[1] == 0x05));
     if ((c->rests || in_call) && (its_turn || !signals_held())) return false;
     c->reactor.wake();
     return true;
-  }
-  if (over->depth) return over->defer_once(Self::kAttention), true;
-  if (over->is_main) {
-    if (its_turn || !signals_held()) return false;
-    kick_later(c);  // they come first
+  } else if (over->depth) {
+    return over->defer_once(Self::kAttention), true;
+  } else if (!over->is_main && eject_for_main(c, over, uc)) {
     return true;
   }
-  return eject_for_main(c, over, uc);
+  if (its_turn || !signals_held()) return false;
+  kick_later(c);
+  return true;
 }
 
 /// With main's area mounted, so that TLS is main's. `over`: the interrupted thread, null for the carrier's loop.
