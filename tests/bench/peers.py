@@ -38,8 +38,20 @@ PEERS = {
 OTHER_PACKAGES = "pigz python3-trio"  # what a benchmark needs beside the peers
 
 
-def missing(peer: Peer, python: str) -> bool:
-    if not peer.needs:
+def program(peer: Peer, out: str) -> str | None:
+    """Where it is when it has been compiled; None for a Python script."""
+    return None if peer.source.endswith(".py") else os.path.join(out, os.path.splitext(peer.source)[0])
+
+
+def is_built(peer: Peer, out: str) -> bool:
+    """Compiled, and up to date."""
+    path = program(peer, out)
+    sources = (os.path.join(SOURCES, peer.source), os.path.join(SOURCES, "listen.h"), os.path.join(harness.HERE, "bench.h"))
+    return path is not None and os.path.exists(path) and os.path.getmtime(path) >= max(os.path.getmtime(f) for f in sources)
+
+
+def missing(peer: Peer, out: str, python: str) -> bool:
+    if not peer.needs or is_built(peer, out):
         return False
     if peer.source.endswith(".go"):
         return not shutil.which(peer.needs)
@@ -50,20 +62,18 @@ def missing(peer: Peer, python: str) -> bool:
 
 def build(peer: Peer, out: str, python: str) -> list[str]:
     """Its argv; compiles it if it is out of date."""
-    source = os.path.join(SOURCES, peer.source)
-    if source.endswith(".py"):
+    source, path = os.path.join(SOURCES, peer.source), program(peer, out)
+    if not path:
         return [python, source, *peer.arguments]
-    program = os.path.join(out, os.path.splitext(peer.source)[0])
-    newest = max(os.path.getmtime(f) for f in (source, os.path.join(SOURCES, "listen.h"), os.path.join(harness.HERE, "bench.h")))
-    if not os.path.exists(program) or os.path.getmtime(program) < newest:
+    if not is_built(peer, out):
         if source.endswith(".go"):
-            argv = ["go", "build", "-o", program, source]
+            argv = ["go", "build", "-o", path, source]
         else:
-            argv = [*(C if source.endswith(".c") else CXX), source, "-o", program, *peer.libraries]
+            argv = [*(C if source.endswith(".c") else CXX), source, "-o", path, *peer.libraries]
         r = subprocess.run(argv, env=os.environ | {"GO111MODULE": "off"}, stderr=subprocess.PIPE, text=True)
         if r.returncode:
             raise harness.BenchmarkFailed(f"{peer.source} doesn't compile: {r.stderr[-1500:]}")
-    return [program, *peer.arguments]
+    return [path, *peer.arguments]
 
 
 def available(wanted: list[str], out: str, python: str) -> dict[str, list[str]]:
@@ -71,7 +81,7 @@ def available(wanted: list[str], out: str, python: str) -> dict[str, list[str]]:
     found = {}
     os.makedirs(out, exist_ok=True)
     for name in wanted:
-        if missing(PEERS[name], python):
+        if missing(PEERS[name], out, python):
             print(f"  {PEERS[name].title}: left out (apt install {PEERS[name].packages}, or scripts/bench --peers-setup)")
         else:
             found[name] = build(PEERS[name], out, python)
