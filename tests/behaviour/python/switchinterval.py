@@ -1,5 +1,5 @@
-"""sys.setswitchinterval is respected: threads that compute take turns about every 5 ms, or every 50 ms, as it says; and each has its turns."""
-import sys, threading, time
+"""sys.setswitchinterval is respected: threads that compute take turns about every 5 ms, or every 50 ms, as it says; under the shim each has its turns."""
+import os, sys, threading, time
 
 THREADS, SECONDS = 3, 0.8
 
@@ -31,4 +31,5 @@ assert slow <= slow_took / 0.05 * 1.2 + 2 * THREADS, "more often than the interv
 assert fast <= fast_took / 0.005 * 1.2 + 2 * THREADS, "more often than the interval allows"
 assert slow >= SECONDS / 0.05 / 4, "the waiting ones don't get the GIL"
 assert fast / fast_took >= 2.5 * slow / slow_took, "the interval makes no difference"
-assert min(slow_turns) >= 1 and min(fast_turns) >= 3, "one has no turns"  # natively, too, 9 of 153 were seen
+# Natively the GIL may pass to and fro between two of them for all that time (8, 8 and no turn were seen): whom the kernel wakes first has it.
+assert "LD_PRELOAD" not in os.environ or min(fast_turns) * 2 >= max(fast_turns), "not in turns"
