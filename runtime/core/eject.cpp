@@ -86,6 +86,28 @@ void accept_again() noexcept {
   sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, sizeof one);
 }
 
+bool send_signal(Carrier* c, uint64_t kind) noexcept {
+  siginfo_t info{};
+  info.si_signo = signal_number;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_value.sival_ptr = (char*)c + kind;
+  return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0;
+}
+/// The same when the handler in which the caller stands, on c's OS thread, has returned.
+void send_later(Carrier* c, uint64_t kind) noexcept {
+  uint64_t one = sys::bit(signal_number);
+  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
+  send_signal(c, kind);
+}
+/// Over libc's own handler: again when that one has returned.
+bool is_put_off(Carrier* c, ucontext_t* uc, uint64_t kind) noexcept {
+  if (!over_libc_handler(uc)) return false;
+  *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
+  send_later(c, kind);
+  return true;
+}
+
 /// The program's handlers run here, on what they interrupted. The system call that was interrupted is restarted by the kernel, or ended, as
 /// this handler's SA_RESTART says: ended for a handler of the program's without.
 void run_signals(Carrier* c, ucontext_t* uc) noexcept {
@@ -93,10 +115,7 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   VThread* v = c->running;
   if (!v || (v->is_main && !c->is_blocking) || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
   if (v->depth) return v->defer_once(Self::kSignals);
-  if (over_libc_handler(uc)) {  // again when that has returned
-    *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
-    return eject_for_signals_later(c);
-  }
+  if (is_put_off(c, uc, kForSignals)) return;
   if (!signals_wanted(v)) return;
   accept_again();
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
@@ -105,17 +124,13 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
 
 bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays(); }
 
-void eject_for_main_later(Carrier* c) noexcept;
 /// Carrier 0 is needed for a handler of main's: who runs there goes to the end of its queue.
 void make_room(Carrier* c, ucontext_t* uc) noexcept {
   if (sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;
   VThread* v = c->running;
   if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
   if (v->depth) return v->defer_once(Self::kAttention);
-  if (over_libc_handler(uc)) {  // again when that has returned
-    *(uint64_t*)&uc->uc_sigmask |= sys::bit(signal_number);
-    return eject_for_main_later(c);
-  }
+  if (is_put_off(c, uc, kForMain)) return;
   {
     RuntimeSection section;
     accept_again();
@@ -193,15 +208,6 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   if (leaves && !v->cancel_shielded && cancel_wanted(v)) sys::stop_call(uc);
 }
 
-bool send_signal(Carrier* c, uint64_t kind) noexcept {
-  siginfo_t info{};
-  info.si_signo = signal_number;
-  info.si_code = SI_QUEUE;
-  info.si_pid = getpid();
-  info.si_value.sival_ptr = (char*)c + kind;
-  return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0;
-}
-
 bool send(Carrier* c, VThread* v) noexcept {
   c->eject.store(v, std::memory_order_release);  // [eject]
   if (send_signal(c, 0)) return true;
@@ -268,14 +274,6 @@ long number_before(const greg_t* registers) noexcept {
 
 int eject_signal() noexcept { return signal_number; }
 
-namespace {
-void eject_for_main_later(Carrier* c) noexcept {
-  uint64_t one = sys::bit(signal_number);
-  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
-  send_signal(c, kForMain);
-}
-}  // namespace
-
 void eject_install() noexcept {
   if (!kCanEject) return;
   if (!signal_number) signal_number = __libc_allocate_rtsig(0);
@@ -291,16 +289,13 @@ void eject_for_signals(Carrier* c) noexcept {
   if (signal_number > 0) send_signal(c, kForSignals);
 }
 void eject_for_signals_later(Carrier* c) noexcept {
-  if (signal_number <= 0) return;
-  uint64_t one = sys::bit(signal_number);
-  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
-  eject_for_signals(c);
+  if (signal_number > 0) send_later(c, kForSignals);
 }
 
 bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept {
   if (swaps && over && code_of((uint64_t)over->uc_mcontext.gregs[REG_RIP]) != CodeOf::kOthers) return false;  // it may hold a lock of libc's
   if (signal_number <= 0 || config.pin == PinPolicy::kCallback || must_stay(v) || v->in_vfork || v->used_stack_size < kStackNeeded) return false;
-  if (over) eject_for_main_later(c);
+  if (over) send_later(c, kForMain);
   else send_signal(c, kForMain);
   return true;
 }

@@ -67,17 +67,16 @@ Frame* top = nullptr;  // the main OS thread's
 // A handler may wait for other threads if what it interrupts in main may be interrupted so, a wait mostly: for any of them. So it doesn't stand on one,
 // nor on a lock of the runtime's. It runs over main itself, outside of sections, or over carrier 0's loop where that rests. What comes elsewhere is held: who is
 // in a section looks at its end, who computes is moved to the end of the queue, and the next switch leads to the loop, which raises it anew.
-constexpr uint32_t kMostHeld = 8192;  // as in main_signals.cpp
-siginfo_t held_infos[kMostHeld];
+siginfo_t held_infos[kMostPassed];
 volatile uint32_t held_begin = 0, held_end = 0;  // both the main OS thread's
 
 /// All of them blocked. False: no room.
 bool keep(int signal, const siginfo_t& info) noexcept {
   for (uint32_t i = held_begin; signal < __SIGRTMIN && i != held_end; ++i)
-    if (held_infos[i % kMostHeld].si_signo == signal) return true;  // a standard one is pending once
-  if (held_end - held_begin == kMostHeld) return false;
-  held_infos[held_end % kMostHeld] = info;
-  held_infos[held_end % kMostHeld].si_signo = signal;
+    if (held_infos[i % kMostPassed].si_signo == signal) return true;  // a standard one is pending once
+  if (held_end - held_begin == kMostPassed) return false;
+  held_infos[held_end % kMostPassed] = info;
+  held_infos[held_end % kMostPassed].si_signo = signal;
   held_end = held_end + 1;
   return true;
 }
@@ -96,7 +95,7 @@ void hold(Carrier* c, int signal, const siginfo_t& info) noexcept {
       libc_calls.sigaction(signal, &again, nullptr);
     }
   }
-  if (!room) complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostHeld, signal);
+  if (!room) complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostPassed, signal);
 }
 
 /// To main, where that is away, or has others to take before: those that are held come first.
@@ -104,7 +103,7 @@ bool pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info) noexcept
   if (signals_held()) {
     AllBlocked blocked;
     while (signals_held()) {
-      const siginfo_t& first = held_infos[held_begin % kMostHeld];
+      const siginfo_t& first = held_infos[held_begin % kMostPassed];
       if (!main_signals_pass(m, c, first.si_signo, first, false)) return false;
       held_begin = held_begin + 1;
     }
@@ -222,7 +221,7 @@ void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
   while (signals_held()) {
     VThread* over = c->running;
     if (must_be_held(c, m, over, uc, true)) return;
-    siginfo_t info = held_infos[held_begin % kMostHeld];
+    siginfo_t info = held_infos[held_begin % kMostPassed];
     int signal = info.si_signo;
     uint64_t outside, mask, all = ~0ull;
     memcpy(&outside, &uc->uc_sigmask, sizeof outside);
@@ -385,23 +384,20 @@ bool signals_longjmp(void* env, int value) noexcept {
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);
   if (!c || !c->in_handler || sys::raw(SYS_gettid) != c->os_tid || !top) return false;
+  uint64_t mask = 0;  // the handler's
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   if (c->running == m && m->depth == 0) {
     // Main itself was interrupted, in its own code: the jump leaves the handler for good.
     top = nullptr;
     c->in_handler = 0;
     vt_platform.depth = 0;
     vt_self = m;
-    uint64_t mask = 0;
-    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
     signals_leave(m, env, value, mask);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
-  if (!m->jump_env && m->deferred_count < Self::kMaxDeferred) {
-    m->deferred[m->deferred_count] = Self::kJump;
-    m->deferred_count = (uint8_t)(m->deferred_count + 1);
-  }
-  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &m->jump_mask, sizeof m->jump_mask);
+  m->defer_once(Self::kJump);
+  m->jump_mask = mask;
   m->jump_env = env;
   m->jump_value = value ? value : 1;
   __builtin_longjmp(top->buffer, 1);
