@@ -327,11 +327,11 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread. Or a handler of main's that has begun where
   // that was so.
-  if (c->in_handler ? signals_handler_is_inside() : !v || v->depth) return;
+  if (c->in_handler ? signals_handler_is_inside() : !v || is_inside(v)) return;
   if (v && (v->in_vfork || v->boxed)) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) {
-    if (!v || c->in_handler) return;
+    if (!v || v->in_fork || c->in_handler) return;
     bool handled = v->is_main && (static_cast<MainThread*>(v)->handlers_ran & kHandlerInterrupting);
     if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
     return;

@@ -185,7 +185,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   bool put_off = false;
-  if (v != wanted || v->depth || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
+  if (v != wanted || (to ? v->depth != 0 : is_inside(v)) || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
       (put_off = !may_pause(c, uc))) {
     c->eject_put_off.store(put_off, std::memory_order_relaxed);
     if (!to) blocking_unclaim();

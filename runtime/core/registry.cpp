@@ -50,7 +50,19 @@ VThread* registry_at(uint32_t slot) noexcept {
 }
 
 void registry_each_area(void (*visit)(VThread*, void*), void* arg) noexcept {
-  for (uint32_t i = 0, n = registry_count(); i < n; ++i) visit(registry_at(i), arg);
+  for (uint32_t i = 0, n = registry_count(); i < n; ++i)
+    if (VThread* v = registry_at(i)) visit(v, arg);
+}
+
+void registry_after_fork(bool (*is_whole)(const VThread*)) noexcept {
+  add_lock.reset();
+  for (uint32_t i = 0, n = count.load(std::memory_order_relaxed); i < n; ++i) {
+    Slot* chunk = chunks[i / kChunk].load(std::memory_order_relaxed);
+    if (!chunk) return count.store(i, std::memory_order_relaxed);  // likewise older than the count
+    Slot& slot = chunk[i % kChunk];
+    VThread* v = slot.load(std::memory_order_relaxed);
+    if (v && !is_whole(v)) slot.store(nullptr, std::memory_order_relaxed);
+  }
 }
 
 // ---------------------------------------------------------------- names and ids

@@ -22,11 +22,14 @@ inline constexpr uint32_t kMaxSlots = 1 << 24;
 
 /// Takes a slot for a new unit. False: no memory, or too many.
 bool registry_add(VThread* thread, uint32_t* slot) noexcept;
+/// Null beyond the end, and where a unit was being made as a forked child began.
 VThread* registry_at(uint32_t slot) noexcept;
 /// Whose id it is, as gettid() tells; null if nobody's. @signal safe
-VThread* registry_find(pid_t id) noexcept;  // null beyond the end
+VThread* registry_find(pid_t id) noexcept;
 uint32_t registry_count() noexcept;
 void registry_each_area(void (*visit)(VThread*, void* arg), void* arg) noexcept;
+/// In the child of fork. Units whose memory is older than their entry's are dropped.
+void registry_after_fork(bool (*is_whole)(const VThread*)) noexcept;
 
 // ---------------------------------------------------------------- what they do
 

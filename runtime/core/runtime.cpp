@@ -56,7 +56,9 @@ std::atomic<uint64_t> created{0};
 
 // ---------------------------------------------------------------- fork
 // Registered at boot, before any handler of the program: so `prepare` runs last and the others run first. The program's
-// handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork").
+// handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork"). That waits for locks of libc's, whose
+// holder may need this carrier, or be a thread that parked in fflush(NULL): so no lock that virtual threads may want is held meanwhile (start_lock is wanted
+// only where there are none), and the runtime's handlers come through.
 
 void before_fork() noexcept {
   for (;;) {
@@ -67,13 +69,13 @@ void before_fork() noexcept {
     start_lock.unlock();
     s->depth = s->depth - 1;
   }
-  unit_pool_lock();
+  if (VThread* v = current()) v->in_fork = v->depth == 1;
 }
 
 void after_fork_in_parent() noexcept {
-  unit_pool_unlock();
+  if (VThread* v = current()) v->in_fork = false;
   start_lock.unlock();
-  self()->depth = self()->depth - 1;
+  RuntimeSection::leave(self());
 }
 
 void after_fork_in_child() noexcept {
@@ -82,6 +84,7 @@ void after_fork_in_child() noexcept {
   Self* s = self();
   s->depth = 0;
   s->deferred_count = 0;
+  if (v) v->in_fork = false;
   if (is_main(v)) {
     uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
     if (v->carrier->is_blocking) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);

@@ -81,11 +81,13 @@ class RuntimeSection {
     self_->depth = self_->depth + 1;
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
-  ~RuntimeSection() {
+  ~RuntimeSection() { leave(self_); }
+  /// For sections that are no scopes.
+  static void leave(Self* s) noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    uint32_t left = self_->depth - 1;
-    self_->depth = left;
-    if (__builtin_expect(left == 0 && self_->deferred_count, 0)) run_deferred(self_);
+    uint32_t left = s->depth - 1;
+    s->depth = left;
+    if (__builtin_expect(left == 0 && s->deferred_count, 0)) run_deferred(s);
   }
   RuntimeSection(const RuntimeSection&) = delete;
   RuntimeSection& operator=(const RuntimeSection&) = delete;

@@ -44,10 +44,11 @@ struct UnitList {
 //   aged      the last period's start at least          likewise: due
 //   due       a whole period                            one by one: cold, their stacks' memory given back
 //   cold      longer
-struct SizeClass {
+// In a line of its own: a forked child then has the words of `slab` as they were at one moment.
+struct alignas(64) SizeClass {
   UnitList warm, aged, due, cold;
-  char* slab = nullptr;     // what is left of the last slab
-  char* slab_end = nullptr;
+  char* volatile slab = nullptr;  // what is left of the last slab: nothing if it isn't below the end
+  char* volatile slab_end = nullptr;
   size_t next_slab = 0;     // units
 };
 
@@ -56,6 +57,8 @@ SizeClass classes[kClasses];
 size_t head_size;    // bytes above the stack: VThread + thread area, whole pages
 size_t tp_from_top;  // thread pointer = top - this
 size_t vthread_from_tp;
+
+size_t unit_size(int c) noexcept { return kBelow + (kSmallest << c) + head_size; }
 
 // Ids start elsewhere in each process: glibc compares them as owners of locks in shared memory.
 std::atomic<uint32_t> ids{0};
@@ -77,18 +80,19 @@ char* map(size_t size) noexcept {
 /// Memory for one more unit of class c: from its slab, or a new slab, or alone where a slab is too much.
 char* carve(int c, size_t unit) noexcept {
   SizeClass& k = classes[c];
-  if (k.slab == k.slab_end) {
+  if (k.slab >= k.slab_end) {
     size_t count = k.next_slab ? k.next_slab : kFirstSlab / unit < kFirstUnits ? kFirstSlab / unit : kFirstUnits;
     if (count < 1) count = 1;
     k.next_slab = 2 * count * unit <= kLargestSlab ? 2 * count : count;
     char* slab = map(count * unit);
     if (!slab) slab = map(unit), count = 1;
     if (!slab) return nullptr;
+    k.slab_end = nullptr;  // never two slabs' words beside each other
     k.slab = slab;
     k.slab_end = slab + count * unit;
   }
   char* low = k.slab;
-  k.slab += unit;
+  k.slab = low + unit;
   return low;
 }
 
@@ -102,7 +106,7 @@ bool guard(char* low) noexcept {
 }
 
 VThread* make(int c) noexcept {
-  size_t unit = kBelow + (kSmallest << c) + head_size;
+  size_t unit = unit_size(c);
   char* low;
   {
     LockGuard g(lock);
@@ -114,8 +118,9 @@ VThread* make(int c) noexcept {
   v->is_virtual = true;
   v->tp = v->area = v->tls_at = tp;
   v->stack_low = low + kBelow;
-  v->stack_top = (char*)v;
   v->size_class = (uint8_t)c;
+  std::atomic_signal_fence(std::memory_order_release);
+  v->stack_top = (char*)v;  // last: is_whole()
   return registry_add(v, &v->slot) ? v : nullptr;
 }
 
@@ -222,37 +227,47 @@ PoolRest unit_pool_give_back(uint64_t now) noexcept {
   constexpr uint64_t kPeriod = sys::kSecond, kWork = 1'000'000;  // ns
   static uint64_t period_end = 0;
   do {
-    // Who forks holds it while he waits for malloc's locks: whoever has these may need the monitor to get on.
-    if (!lock.try_lock()) return PoolRest::kLater;
-    while (taken_count) {
-      VThread* v = taken[--taken_count];
-      classes[v->size_class].cold.push(v);
-    }
-    int n = take_due(taken, kPortion);
-    if (n == 0 && now >= period_end) {
-      age();
-      period_end = now + kPeriod;
+    bool later;
+    int n;
+    {
+      LockGuard g(lock);
+      while (taken_count) {
+        VThread* v = taken[--taken_count];
+        classes[v->size_class].cold.push(v);
+      }
       n = take_due(taken, kPortion);
+      if (n == 0 && now >= period_end) {
+        age();
+        period_end = now + kPeriod;
+        n = take_due(taken, kPortion);
+      }
+      later = n == 0 && any_waits();
+      taken_count = n;
     }
-    bool later = n == 0 && any_waits();
-    taken_count = n;
-    lock.unlock();
     if (n == 0) return later ? PoolRest::kLater : PoolRest::kNothing;
     for (int i = 0; i < n; ++i) give_back_stack(taken[i]);
   } while (sys::now() - now < kWork);
   return PoolRest::kNow;
 }
 
-void unit_pool_lock() noexcept { lock.lock(); }
-void unit_pool_unlock() noexcept { lock.unlock(); }
+namespace {
+bool is_whole(const VThread* v) noexcept { return v->stack_top; }
+}  // namespace
 
+// Others went on while the kernel copied, page by page, upwards: a page may be newer than one below it. So nothing is believed that lies in two
+// places, but for what was written long before: the lists are made anew, and each unit that the registry has is taken off its slab.
 void unit_pool_after_fork(VThread* keep) noexcept {
   lock.reset();
+  registry_after_fork(is_whole);
   taken_count = 0;
   scatter_ids();
   for (SizeClass& k : classes) k.warm = k.aged = k.due = k.cold = {};
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
     VThread* v = registry_at(i);
+    if (!v) continue;
+    SizeClass& k = classes[v->size_class];
+    char* end = v->stack_low - kBelow + unit_size(v->size_class);
+    if (v->stack_low > k.slab && v->stack_low < k.slab_end) k.slab = end;
     if (v == keep || v->forked) continue;  // forked: the caller's own, of an earlier fork
     v->keep_libc = false;
     v->depth = 0;

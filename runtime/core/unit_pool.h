@@ -35,10 +35,8 @@ VThread* vthread_of(char* tp) noexcept;
 /// The resolver's state of a unit's thread. All zeros until used.
 res_state unit_resolver(VThread* thread) noexcept;
 
-/// Around fork: the child must find the pool whole.
-void unit_pool_lock() noexcept;
-void unit_pool_unlock() noexcept;
-/// In the child: every unit but `keep`'s is free again, and libc's blocks in them aren't to be trusted.
+/// In the child of fork, whatever others did to the pool at that moment: every unit but `keep`'s is free again, and libc's blocks in them aren't to be
+/// trusted.
 void unit_pool_after_fork(VThread* keep) noexcept;
 
 }  // namespace vt

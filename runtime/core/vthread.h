@@ -131,6 +131,7 @@ struct VThread : Self {
   cpu_set_t affinity = {};
   sys::Fiber fiber;
   bool forked = false;         // in a forked child: the process's only thread, no longer virtual
+  volatile bool in_fork = false;  // its section is the one that spans glibc's fork, which is no code of the runtime's and may wait: core/runtime.cpp
 
   // ---- for whoever looks: core/registry.h
   std::atomic<pid_t> id{0};            // as gettid() tells
@@ -163,6 +164,8 @@ inline VThread* current() noexcept {
 
 /// Virtual threads that haven't ended, main not counted.
 extern std::atomic<uint64_t> live;
+/// Does `v` stand on the runtime, so that a handler of the runtime's must keep out? @signal safe
+inline bool is_inside(const VThread* v) noexcept { return v->depth > (v->in_fork ? 1u : 0u); }
 /// The caller isn't the child that shares the thread area of `v`: what it runs on is v's. @signal safe
 bool on_own_os_thread(const VThread* v) noexcept;
 /// The caller is a child of vfork's or clone's that has the memory and thread pointer of `v`.
