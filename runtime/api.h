@@ -33,6 +33,9 @@ bool active() noexcept;
 
 /// True on a virtual thread that may park now (not in a vfork child, not inside the scheduler). @signal safe
 bool can_park() noexcept;
+/// The same, for calls on descriptors, which often return at once: who makes many of them without parking lets others of its carrier have their turn
+/// now and then. @parks
+bool call_can_park() noexcept;
 
 /// True on a virtual thread, whether it may park or not; not in a vfork child. @signal safe
 bool on_vthread() noexcept;

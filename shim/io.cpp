@@ -8,7 +8,7 @@ using vt::shim::errno_result;
 
 #define VT_PARKED(...)                               \
   do {                                               \
-    if (vt::can_park()) {                            \
+    if (vt::call_can_park()) {                       \
       cancellation_point();                          \
       long r = __VA_ARGS__;                          \
       if (r != vt::kGoNative) return errno_result(r); \

@@ -32,7 +32,7 @@ class Masked {
 
 /// A mask that can't be read is the kernel's to refuse.
 bool parks(const sigset_t* mask = nullptr) {
-  if (!vt::can_park() || (mask && !vt::sys::readable(mask, 8))) return false;
+  if (!vt::call_can_park() || (mask && !vt::sys::readable(mask, 8))) return false;
   cancellation_point();
   return true;
 }

@@ -402,6 +402,6 @@ VT_EXPORT long syscall(long number, ...) {
   }
   Uncancelled uncancelled;
   long r;
-  if (without_wait(number, a, &r) || (vt::can_park() && with_wait(number, a, &r))) return r;
+  if (without_wait(number, a, &r) || (vt::call_can_park() && with_wait(number, a, &r))) return r;
   return number == SYS_fcntl ? fcntl64(a.number(0), a.number(1), a[2]) : kernel(number, a);
 }

@@ -35,6 +35,8 @@ SWAP_CANNOT = {
 LIMIT = int(os.environ.get("VTSHIM_TEST_LIMIT", "120"))  # seconds
 JOBS = int(os.environ.get("VTSHIM_TEST_JOBS", os.cpu_count()))
 ALONE = ("server", "scale", "fairness", "progress/raw_throughput")  # families and tests that count OS threads, measure, and load both CPUs: after the others, one by one
+# With no further carrier to be had.
+ON_ONE_AT_MOST = ("progress/setter_behind.", "fairness/busy_caller.", "fairness/slices.")
 # What issue 3 asks for on 1, 2 and 8 carriers, and where signals find threads.
 ON_EIGHT = ("progress/", "fairness/", "signal/", "server/waves", "python/switchinterval", "python/callbacks.", "thread/pin.")
 
@@ -112,6 +114,8 @@ def in_each_mode(name, source, argv):
                 ways.append((f"{mode}-{version}", MODES[mode], [python, source]))
     if name.startswith(ON_EIGHT):  # with more carriers than CPUs, too
         ways.insert(3, ("shim-8", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "8"}, argv))
+    if name.startswith(ON_ONE_AT_MOST):
+        ways.append(("shim-most-1", {"LD_PRELOAD": LIB, "VTSHIM_CARRIERS": "1", "VTSHIM_MAX_CARRIERS": "1"}, argv))
     if not any(name.startswith(test) for test in SWAP_CANNOT):
         ways.append(("shim-swap", SWAP, argv))
     wanted = os.environ.get("VTSHIM_TEST_MODES")

@@ -260,7 +260,12 @@ void Carrier::run() noexcept {
       monitor_notice();  // it may have seen us idle, and sleep
       continue;
     }
+    if (steal_credit.watched()) idles_since.store(sys::now(), std::memory_order_relaxed);
     reactor.wait(timers.next(), this);
+    if (uint64_t since = idles_since.load(std::memory_order_relaxed)) {
+      idles_since.store(0, std::memory_order_relaxed);
+      idled.store(idled.load(std::memory_order_relaxed) + sys::now() - since, std::memory_order_relaxed);
+    }
     // If somebody else made it 0 its eventfd write is on the way; the wake-up read takes it, now or at the next wait.
     idle.store(0, std::memory_order_relaxed);
     monitor_notice();

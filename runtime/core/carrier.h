@@ -67,6 +67,10 @@ struct alignas(64) Carrier {
   volatile bool rests = false;             // carrier 0: its loop holds nothing, a handler may run on top; core/signals.cpp
   volatile bool waits = false;             // carrier 0: so it is while its loop is in the system call
   uint32_t ticks = 0;
+  uint8_t calls_left = 0;          // until take_turns()
+  uint8_t calls = 0;               // from it to it
+  uint64_t turn_seen = 0;          // it found so many switches,
+  uint64_t turn_since = 0;         // ns: then
   sys::Context loop_context = nullptr;
   sys::Fiber loop_fiber;
   std::atomic<uint64_t> switches{0};
@@ -105,7 +109,6 @@ struct alignas(64) Carrier {
   void* robust_list = nullptr;     // what the kernel has for its OS thread, once somebody's else (sync/foreign.cpp)
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
-  uint32_t queued_ticks = 0;       // the monitor's: looks in a row at which threads waited in its queue
   uint32_t hog_ticks = 0;          // the monitor's: looks in a row at which it computed for one thread with I/O in flight
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
@@ -120,6 +123,10 @@ struct alignas(64) Carrier {
   VThread* cpu_clocked = nullptr;  // whose CPU time counts since cpu_clock_at
   uint64_t cpu_clock_at = 0;       // ns of the OS thread's CPU time
   uint64_t helps_since = 0;        // ns: it stole, and hasn't idled since
+  Carrier* helped = nullptr;       // from whom,
+  uint64_t helped_idled = 0;       // who had idled for so long then, ns
+  std::atomic<uint64_t> idled{0};       // ns, counted while somebody helps
+  std::atomic<uint64_t> idles_since{0}; // ns, likewise; 0: it doesn't
 
   /// The OS thread's whole life.
   void run() noexcept;

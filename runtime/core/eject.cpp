@@ -122,7 +122,8 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   return_here(uc);
 }
 
-bool must_stay(const VThread* v) noexcept { return swaps ? v->pins : v->stays(); }
+/// To the end of its own carrier's queue main may go, too.
+bool must_stay(const VThread* v, bool goes_elsewhere = true) noexcept { return swaps || !goes_elsewhere ? v->pins : v->stays(); }
 
 /// Carrier 0 is needed for a handler of main's: who runs there goes to the end of its queue.
 void make_room(Carrier* c, ucontext_t* uc) noexcept {
@@ -185,7 +186,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   bool put_off = false;
-  if (v != wanted || (to ? v->depth != 0 : is_inside(v)) || v->in_vfork || v->in_place || must_stay(v) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
+  if (v != wanted || (to ? v->depth != 0 : is_inside(v)) || v->in_vfork || v->in_place || must_stay(v, to != c) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
       (put_off = !may_pause(c, uc))) {
     c->eject_put_off.store(put_off, std::memory_order_relaxed);
     if (!to) blocking_unclaim();
@@ -215,9 +216,9 @@ bool send(Carrier* c, VThread* v) noexcept {
   return false;
 }
 
-bool may_be_ejected(Carrier* c, VThread* v) noexcept {
+bool may_be_ejected(Carrier* c, VThread* v, bool goes_elsewhere = true) noexcept {
   if (config.pin == PinPolicy::kCallback) return false;  // whoever stands in a callback can't be asked from a handler
-  return signal_number > 0 && v && !must_stay(v) && !v->in_vfork && (v->is_main || v->used_stack_size >= kStackNeeded) &&
+  return signal_number > 0 && v && !must_stay(v, goes_elsewhere) && !v->in_vfork && (v->is_main || v->used_stack_size >= kStackNeeded) &&
          !c->eject.load(std::memory_order_acquire);
 }
 
@@ -341,7 +342,7 @@ bool eject_in_place(Carrier* c, VThread* v) noexcept {
 }
 
 bool eject_computing(Carrier* c, VThread* v, Carrier* to, bool firmly) noexcept {
-  if (!may_be_ejected(c, v)) return false;
+  if (!may_be_ejected(c, v, to != c)) return false;
   c->eject_call = {};
   c->eject_call.number = -1;
   c->eject_to = to;

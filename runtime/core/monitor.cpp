@@ -36,6 +36,7 @@ constexpr uint32_t kHogTicks = 3;          // looks at one that computes until i
 constexpr uint64_t kLinger = 2 * sys::kSecond;     // a surplus carrier idles for so long before it leaves
 constexpr uint64_t kQuickTick = 150'000;           // after an ejection
 constexpr unsigned kQuickLooks = 6;                // so often: one sees whom the carrier runs next, another that it hasn't switched since
+constexpr uint64_t kQuickHog = 300'000;            // ns: of who was behind a thread that computes
 constexpr uint64_t kStopAfter = 5 * sys::kSecond;  // without a virtual thread for so long, everything ends
 constexpr uint64_t kStopAfterInChaos = 3 * kTick;
 constexpr uint64_t kLongTick = sys::kSecond / 2;   // between looks while it waits for one of these only
@@ -47,6 +48,7 @@ std::atomic<uint32_t> requested{0};  // carriers asked for
 std::atomic<bool> main_exited{false};
 std::atomic<pid_t> os_tid{0};
 unsigned quick_looks = 0;            // after an ejection; the monitor's own
+Carrier* suspect = nullptr;          // has got a computing one's queue: who waited there may compute as well
 std::atomic<uint32_t> ticks{0};
 
 /// The state in the text of a /proc/.../stat: 'R' runs or could, 'S' and 'D' wait in the kernel.
@@ -112,11 +114,12 @@ Carrier* another_open(const Carrier* c) noexcept {
 void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->timers.next() <= now) c->timers.expire(now, nullptr);
   uint64_t cpu = cpu_time(c->os_tid);
-  bool ran = cpu - c->looked_cpu >= kTick / 4;  // then it surely isn't waiting, and its state, which costs some 10 us, needn't be read
+  bool quick = c == suspect && quick_looks;
+  bool ran = cpu - c->looked_cpu >= (quick ? kQuickTick : kTick) / 4;  // then it surely isn't waiting, and its state, which costs some 10 us, needn't be read
   c->looked_cpu = cpu;
   char state = ran ? 'R' : os_state(c);
   bool computes = state == 'R';
-  if (computes && cpu - c->seen_cpu < kHog) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
+  if (computes && cpu - c->seen_cpu < (quick ? kQuickHog : kHog)) return;  // it waits for a CPU: the kernel's turn, not a further carrier's
   bool io = c->reactor.in_flight() || __atomic_load_n(&c->mail, __ATOMIC_RELAXED) || __atomic_load_n(&c->requests, __ATOMIC_RELAXED);
   // Stuck even with nothing that waits for it: it must not count as one that could take others' work.
   c->stuck.store(true, std::memory_order_relaxed);
@@ -149,14 +152,19 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     if (start_carrier()) to = carrier_at(carrier_count() - 1);
   }
   // No other: those behind it come first, there or where another can be ejected; the one for whom it waits, say for ld.so's lock, may be
-  // among them.
+  // among them. One that computes has had its time slice.
   if (!to && state == 'S') {
     if (eject_in_place(c, v)) quick_looks = kQuickLooks;
     else to = another_open(c);
+  } else if (!to && computes) {
+    eject_computing(c, v, c);
   }
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
-  if (c->queue.move_all_to(to->queue)) carrier_wake(to);
+  if (c->queue.move_all_to(to->queue)) {
+    carrier_wake(to);
+    if (computes) suspect = to, quick_looks = kQuickLooks;
+  }
   // Main, or a pinned thread, is left, and can run nowhere else.
   if (c->queue.size() && computes) eject_computing(c, v, to);
 }
@@ -189,9 +197,11 @@ bool look_around() noexcept {
       look_at_stuck(c, now);
     else
       c->stuck.store(false, std::memory_order_relaxed);
-    // Threads have waited in its queue for a tick at least: another carrier tries whether it can help, however little that was worth before.
-    c->queued_ticks = c->queue.size() ? c->queued_ticks + 1 : 0;
-    if (c->queued_ticks >= 2) carrier_want_help();
+    // A thread has waited in its queue for two ticks: another carrier tries whether it can help, however little that was worth before.
+    if (c->queue.size()) {
+      uint64_t since = c->queue.waits_since();
+      if (since < now && now - since >= 2 * kTick) carrier_want_help();
+    }
     if (switches != c->seen_switches) {
       c->hog_ticks = 0;
       c->seen_cpu = c->looked_cpu = cpu_time(c->os_tid);

@@ -51,6 +51,12 @@ class RunQueue {
   uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
   /// All but pinned threads and main go to `other`. Returns how many.
   uint32_t move_all_to(RunQueue& other) noexcept { return move_to(other, [](uint32_t n) { return n; }); }
+  /// When the thread that waits longest came, on the monitor's clock; kForever if none waits.
+  uint64_t waits_since() noexcept {
+    LockGuard guard(lock_);
+    const VThread* v = head_ ? head_ : slot_;
+    return v ? v->since.load(std::memory_order_relaxed) : sys::kForever;
+  }
   void reset() noexcept {
     lock_.reset();
     head_ = tail_ = slot_ = nullptr;

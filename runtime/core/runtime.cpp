@@ -294,6 +294,12 @@ bool can_park() noexcept {
   return v && v->depth == 0 && self_parks(v);
 }
 
+bool call_can_park() noexcept {
+  VThread* v = current();
+  if (!v || v->depth || !self_parks(v)) return false;
+  return __builtin_expect(--v->carrier->calls_left, 1) || take_turns();
+}
+
 void vfork_enter() noexcept {
   if (VThread* v = current()) ++v->in_vfork;
 }

@@ -287,6 +287,37 @@ void chaos_yield() noexcept {
   if ((next_random(v->random) & 3) == 0) yield_now();
 }
 
+// A thread that never waits, an event loop say, whose calls all find something, would keep the carrier until the monitor takes the others away, ms later,
+// to where they wait for its GIL.
+bool take_turns() noexcept {
+  constexpr uint8_t kFewest = 8, kMost = 128;
+  constexpr uint64_t kTurn = 100'000;  // ns
+  {
+    RuntimeSection section;
+    Carrier* c = current()->carrier;
+    uint64_t switches = c->switches.load(std::memory_order_relaxed);
+    if (c->is_blocking || c->turn_seen != switches) {
+      c->turn_seen = switches;
+      c->turn_since = 0;
+      c->calls_left = c->calls = kFewest;
+      return true;
+    }
+    uint64_t now = sys::now();
+    if (!c->turn_since) c->turn_since = now;
+    bool early = now - c->turn_since < kTurn;
+    if (early && c->calls < kMost) c->calls = (uint8_t)(2 * c->calls);  // short ones: the clock isn't asked so often
+    c->calls_left = c->calls;
+    if (early) return true;
+    c->turn_since = now;
+    c->calls_left = c->calls = kFewest;
+    if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
+    if (c->timers.next() <= now) c->timers.expire(now, c);
+    if (c->queue.size() == 0) return true;
+  }
+  yield_now();
+  return true;
+}
+
 void leave_for_ever() noexcept {
   pins_end(current());
   event_loop_ends(current());
@@ -329,6 +360,8 @@ VThread* pick_staying(Carrier* c) noexcept {
   return v;
 }
 
+unsigned wanted() noexcept { return steal_credit.quick() ? carrier_target() : 1; }
+
 /// Who stands in for one that was stuck gives back what it has, once there are enough others that aren't: more OS threads than CPUs only
 /// take them from each other, and each makes its own batches. Its threads follow one by one, as what they wait for comes.
 void give_back(Carrier* c) noexcept {
@@ -341,7 +374,7 @@ void give_back(Carrier* c) noexcept {
     ++able;
     if (!least || other->queue.size() < least->queue.size()) least = other;
   }
-  if (least && able >= carrier_target() && c->queue.move_all_to(least->queue)) carrier_wake(least);
+  if (least && able >= wanted() && c->queue.move_all_to(least->queue)) carrier_wake(least);
 }
 
 /// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
@@ -357,6 +390,13 @@ void balance(Carrier* c) noexcept {
 }
 }  // namespace
 
+namespace {
+uint64_t idle_time(const Carrier* c, uint64_t now) noexcept {
+  uint64_t since = c->idles_since.load(std::memory_order_relaxed);
+  return c->idled.load(std::memory_order_relaxed) + (since && since < now ? now - since : 0);
+}
+}  // namespace
+
 VThread* pick(Carrier* c) noexcept {
   if (c->ticks % kPollEvery == 0) {
     if (is_open(c)) balance(c);
@@ -366,7 +406,7 @@ VThread* pick(Carrier* c) noexcept {
   }
   if (__builtin_expect(!is_open(c), 0)) return pick_staying(c);
   if (__builtin_expect(common_queue.size(), 0)) common_queue.steal_into(c->queue);
-  bool surplus = c->index >= carrier_target();
+  bool surplus = c->index >= wanted();
   if (__builtin_expect(surplus, 0)) give_back(c);
   if (VThread* v = c->queue.pop()) return v;
   c->reactor.reap(c);
@@ -383,12 +423,18 @@ VThread* pick(Carrier* c) noexcept {
     if (victim->queue.size() == 0) continue;
     if (uint32_t got = quick ? victim->queue.steal_into(c->queue) : victim->queue.steal_one_into(c->queue)) {
       c->steals += got;
-      c->helps_since = sys::now();
+      if (!c->helps_since) {
+        steal_credit.helps();
+        c->helps_since = sys::now();
+        c->helped = victim;
+        c->helped_idled = idle_time(victim, c->helps_since);
+      }
       return c->queue.pop();
     }
   }
   if (c->helps_since) {
-    steal_credit.helped(sys::now() - c->helps_since);
+    uint64_t now = sys::now(), ns = now - c->helps_since, idled = idle_time(c->helped, now) - c->helped_idled;
+    steal_credit.helped(ns > idled ? ns - idled : 0);
     c->helps_since = 0;
   }
   return nullptr;

@@ -25,6 +25,8 @@ inline Carrier* carrier_here() noexcept {
 void yield_now() noexcept;
 /// Chaos mode, on the way into the runtime: perhaps yields, to a queue anywhere. @thread any in user context @parks
 void chaos_yield() noexcept;
+/// Every so many calls on descriptors: lets others run if the caller has run for long. True. @parks
+__attribute__((noinline, cold)) bool take_turns() noexcept;
 
 /// A new virtual thread into a queue. @thread any
 void schedule_new(VThread* v, Carrier* here) noexcept;
@@ -66,12 +68,17 @@ class StealCredit {
  public:
   void begin(bool fixed, bool quick) noexcept {
     fixed_ = fixed;
+    helpers_.store(0, std::memory_order_relaxed);
     credit_.store(quick ? kMost : -kMost, std::memory_order_relaxed);
   }
   /// An idle carrier may look for work by itself, and is called at once; else only when the monitor sees threads that wait.
   bool quick() const noexcept { return credit_.load(std::memory_order_relaxed) > 0; }
-  /// A carrier that had taken others' threads was busy with them for `ns`.
+  /// While somebody helps, the others' idle time is counted.
+  bool watched() const noexcept { return helpers_.load(std::memory_order_relaxed) > 0; }
+  void helps() noexcept { helpers_.fetch_add(1, std::memory_order_relaxed); }
+  /// A carrier that had taken another's threads was busy with them for `ns` while that one was, too.
   void helped(uint64_t ns) noexcept {
+    helpers_.fetch_sub(1, std::memory_order_relaxed);
     if (fixed_) return;
     int c = credit_.load(std::memory_order_relaxed) + (ns >= kWorthwhile ? kGain : -1);
     credit_.store(c > kMost ? kMost : c < -kMost ? -kMost : c, std::memory_order_relaxed);  // a hint: a lost update does no harm
@@ -81,6 +88,7 @@ class StealCredit {
   static constexpr int kMost = 32, kGain = 8;
   static constexpr uint64_t kWorthwhile = 100'000;  // ns: more than the wake-up of a carrier and the way of a lock's word cost
   std::atomic<int> credit_{0};
+  std::atomic<int> helpers_{0};
   bool fixed_ = false;
 };
 extern StealCredit steal_credit;
