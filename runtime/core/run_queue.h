@@ -51,6 +51,10 @@ class RunQueue {
   uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
   /// All but pinned threads and main go to `other`. Returns how many.
   uint32_t move_all_to(RunQueue& other) noexcept { return move_to(other, [](uint32_t n) { return n; }); }
+  /// Likewise, but whoever was sent off main's carrier stays till `tick`.
+  uint32_t move_all_to_main(RunQueue& other, uint32_t tick) noexcept {
+    return move_to(other, [](uint32_t n) { return n; }, [tick](const VThread* v) { return v->off_main_until > tick; });
+  }
   /// When the thread that waits longest came, on the monitor's clock; kForever if none waits.
   uint64_t waits_since() noexcept {
     LockGuard guard(lock_);
@@ -64,8 +68,9 @@ class RunQueue {
   }
 
  private:
-  template <class Share>
-  uint32_t move_to(RunQueue& other, Share share) noexcept {
+  static bool nobody(const VThread*) noexcept { return false; }
+  template <class Share, class Keeps = bool (*)(const VThread*)>
+  uint32_t move_to(RunQueue& other, Share share, Keeps keeps = nobody) noexcept {
     VThread* moved = nullptr;
     VThread** end = &moved;
     uint32_t count = 0;
@@ -80,7 +85,7 @@ class RunQueue {
       VThread* last = nullptr;
       for (VThread** at = &head_; *at && count < want;) {
         VThread* v = *at;
-        if (v->stays()) {
+        if (v->stays() || keeps(v)) {
           last = v;
           at = &v->next_run;
           continue;

@@ -374,7 +374,8 @@ void give_back(Carrier* c) noexcept {
     ++able;
     if (!least || other->queue.size() < least->queue.size()) least = other;
   }
-  if (least && able >= wanted() && c->queue.move_all_to(least->queue)) carrier_wake(least);
+  if (!least || able < wanted()) return;
+  if (least->is_main ? c->queue.move_all_to_main(least->queue, monitor_ticks()) : c->queue.move_all_to(least->queue)) carrier_wake(least);
 }
 
 /// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a

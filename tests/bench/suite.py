@@ -217,6 +217,7 @@ def make() -> list[Benchmark]:
         Benchmark("py_compress_p99", "us", "lower", "the same: the 99th percentile of the answers' time", compression("p99_us")),
         Benchmark("py_gil_total", "turns/s", "higher", "Python: four threads compute under the GIL, what they do together", simple("py_gil.py")),
         Benchmark("py_gil_share", "", "bound", "the same: how far from a fair share the worst of them is", simple("py_gil.py", "--share")),
+        Benchmark("py_wake_all", "s", "lower", "Python: an Event is set for which 4,000 threads wait, until all have run", simple("py_wake_all.py")),
         Benchmark("py_asyncio_64", "req/s", "higher", "asyncio, a server in main, 64 connections", served("py_event_loop.py", 64, pinned=False)),
         Benchmark("py_asyncio_thread_64", "req/s", "higher", "the same in a thread beside 50 others", served("py_event_loop.py", 64, "--thread", pinned=False)),
         Benchmark("py_uvloop_64", "req/s", "higher", "uvloop", served("py_event_loop.py", 64, "--loop", "uvloop", pinned=False)),
