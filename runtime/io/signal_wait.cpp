@@ -72,6 +72,7 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   auto* m = static_cast<MainThread*>(v);
   main_call_begins(m);
   m->keeps_handlers = true;
+  m->masked_call = (char*)saved;
   uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
   memcpy(saved, &old, sizeof old);
