@@ -157,6 +157,9 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   ++platform.handlers;
   auto nested = c->in_handler;
   c->in_handler = nested + 1;
+  const sigset_t* mask = &static_cast<ucontext_t*>(context)->uc_sigmask;
+  uint64_t mask_before;
+  memcpy(&mask_before, mask, sizeof mask_before);
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting));
   Frame frame;
   frame.below = top;
@@ -171,6 +174,9 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   bool left = main_thread() != m;
   if (left) vt_self = nullptr;
   if (nested == 0 && !left) {
+    uint64_t after;
+    memcpy(&after, mask, sizeof after);
+    if (after != mask_before && over && over->is_main) signals_note_main_mask(after & ~runtime_signals());  // the handler has changed what its return restores
     if (over) {
       main_interrupt(c);
       if (signals_held()) kick_later(c);

@@ -1,5 +1,6 @@
 // The mask that siglongjmp restores on main holds wherever main waits: in calls that only the kernel knows how to wait in, too, after jumps out of
-// handlers that came one on top of the other's jump, out of sigsuspend, out of the call that unblocked the signal, and out of none.
+// handlers that came one on top of the other's jump, out of sigsuspend, out of the call that unblocked the signal, and out of none. So
+// do those that a handler's return restores, and setcontext(3).
 #include "../check.h"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/file.h>
+#include <ucontext.h>
 
 enum { kRounds = 20, kPatience = 20000 };  // ms
 
@@ -147,6 +149,47 @@ static void __attribute__((noinline)) out_of_jumps(int more) {
   }
 }
 
+static void unblocks(int signal, siginfo_t* info, void* context) {
+  (void)signal, (void)info;
+  sigdelset(&((ucontext_t*)context)->uc_sigmask, SIGUSR2);
+}
+/// No jump: the handler's return restores what the handler has put there.
+static void changed_in_handler(void) {
+  struct sigaction action = {.sa_sigaction = unblocks, .sa_flags = SA_SIGINFO};
+  CHECK_OK(sigaction(SIGHUP, &action, NULL));
+  change(SIG_BLOCK, SIGUSR2);
+  CHECK_EQ(raise(SIGHUP), 0);
+  CHECK(!blocks(SIGUSR2));
+  waits_away(SIGUSR2);
+}
+
+/// setcontext's and swapcontext's, too.
+static void __attribute__((noinline)) by_contexts(void) {
+  static ucontext_t out, in;
+  static volatile int times;
+  times = 0;
+  CHECK_OK(getcontext(&out));
+  if (times++ == 0) {
+    change(SIG_BLOCK, SIGUSR2);
+    setcontext(&out);
+  }
+  CHECK(!blocks(SIGUSR2));
+  waits_away(SIGUSR2);
+  times = 0;
+  CHECK_OK(getcontext(&out));
+  if (times++ == 0) {
+    change(SIG_BLOCK, SIGUSR2);
+    swapcontext(&in, &out);
+    CHECK(blocks(SIGUSR2));
+    change(SIG_UNBLOCK, SIGUSR2);
+    waits_away(SIGUSR2);
+  } else if (times == 2) {
+    CHECK(!blocks(SIGUSR2));
+    waits_away(SIGUSR2);
+    setcontext(&in);
+  }
+}
+
 int main(void) {
   g_main = pthread_self();
   char path[] = "/tmp/main_jumps_masks.XXXXXX";
@@ -161,6 +204,8 @@ int main(void) {
     out_of_unblocking();
     out_of_suspend();
     out_of_jumps(i % 4);
+    changed_in_handler();
+    by_contexts();
   }
   atomic_store(&g_stop, 1);
   join_thread(t);
