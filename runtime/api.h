@@ -214,6 +214,8 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
 void signal_setjmp(void* env) noexcept;
 /// Before any longjmp: one out of a signal handler may be main's to make, and then this doesn't return. @signal safe
 void signal_longjmp(void* env, int value) noexcept;
+/// A call that is about to be made has the kernel take `mask` for the caller's OS thread.
+void signal_mask_follows(const sigset_t* mask) noexcept;
 /// Around a wait with a mask of its own (ppoll, pselect, epoll_pwait): main's OS thread gets it, and what handlers run under it end the
 /// wait. False: there is nothing to do, or to undo.
 bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept;

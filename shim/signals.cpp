@@ -284,6 +284,8 @@ void take_mask_of_here(const ucontext_t* to) {
   sigset_t now;
   if (to && vt::has_virtual_signals() && VT_REAL(sigprocmask)(SIG_BLOCK, nullptr, &now) == 0)
     memcpy(&const_cast<ucontext_t*>(to)->uc_sigmask, &now, sizeof(uint64_t));
+  else if (to)
+    vt::signal_mask_follows(&to->uc_sigmask);
 }
 }  // namespace
 

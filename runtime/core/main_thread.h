@@ -35,6 +35,7 @@ struct MainThread : VThread {
   Interrupt interrupt = Interrupt::kNever;
   volatile uint8_t handlers_ran = 0;  // since the call began
   bool keeps_handlers = false;     // the call began with a mask of its own (ppoll, sigsuspend): what ran under it counts
+  const char* masked_call = nullptr;  // that one, on main's stack: a jump may leave it
   // ---- siglongjmp out of a handler, to be done by main itself
   void* jump_env = nullptr;
   int jump_value = 0;

@@ -157,6 +157,9 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   ++platform.handlers;
   auto nested = c->in_handler;
   c->in_handler = nested + 1;
+  const sigset_t* mask = &static_cast<ucontext_t*>(context)->uc_sigmask;
+  uint64_t mask_before;
+  memcpy(&mask_before, mask, sizeof mask_before);
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting));
   Frame frame;
   frame.below = top;
@@ -171,6 +174,9 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   bool left = main_thread() != m;
   if (left) vt_self = nullptr;
   if (nested == 0 && !left) {
+    uint64_t after;
+    memcpy(&after, mask, sizeof after);
+    if (after != mask_before && over && over->is_main) signals_note_main_mask(after & ~runtime_signals());  // the handler has changed what its return restores
     if (over) {
       main_interrupt(c);
       if (signals_held()) kick_later(c);
@@ -339,6 +345,17 @@ void restore_mask(VThread* v, const struct __jmp_buf_tag* env, uint64_t left_wit
   if (mask != mask_of(v)) signals_set_mask(v, mask);
 }
 
+/// A jump to `target` leaves a call with a mask of its own, and what ran in it doesn't end later ones.
+void main_call_left(MainThread* m, const char* target) noexcept {
+  if (m->keeps_handlers && target > m->masked_call) m->keeps_handlers = false;
+}
+
+/// At home libc's jump gives the kernel the mask that it saved, if it did, and main's number follows, whatever handlers that were left meanwhile hadn't come
+/// to: what comes while main is away would be blocked for ever by one that lags behind.
+void note_mask_of_jump(const struct __jmp_buf_tag* env) noexcept {
+  if (env->__mask_was_saved) signals_note_main_mask(env->__saved_mask.__val[0] & ~runtime_signals());
+}
+
 struct Jump {
   VThread* v;
   jmp_buf env;
@@ -358,10 +375,12 @@ void signals_leave(VThread* v, void* env, int value, uint64_t left_with) noexcep
   asm("movq %%fs:0x30, %0" : "=r"(guard));
   v->in_deliver = false;
   char* target = (char*)((sp >> 17 | sp << 47) ^ guard);
+  if (v->is_main) main_call_left(static_cast<MainThread*>(v), target);
   bool raised = signals_jumped(v, target);
   auto* to = static_cast<struct __jmp_buf_tag*>(env);
   bool by_libc = v->is_main && !v->carrier->is_blocking && to->__mask_was_saved;
-  if (!by_libc) restore_mask(v, to, left_with);
+  if (by_libc) note_mask_of_jump(to);
+  else restore_mask(v, to, left_with);
   if (!raised) return handlers_left(v);
   if (!v->is_main && !signals_wanted(v)) return;
   Jump jump{v, {}, value};
@@ -380,6 +399,7 @@ void signals_setjmp(void* env) noexcept {
 bool signals_longjmp(void* env, int value) noexcept {
   VThread* v = vt_platform.over ? vt_platform.over : current();
   if (v && (!v->is_main || v->signal_frames)) return signals_leave(v, env, value, mask_of(v)), false;
+  if (v && !v->carrier->is_blocking) note_mask_of_jump(static_cast<struct __jmp_buf_tag*>(env));
   MainThread* m = main_thread();
   if (!m || vt_self != &vt_platform || thread_area_self(sys::thread_pointer()) != m->tp) return false;
   Carrier* c = carrier_at(0);

@@ -58,6 +58,11 @@ int signal_action(int signal, const struct sigaction* action, struct sigaction* 
 void signal_setjmp(void* env) noexcept { signals_setjmp(env); }
 void signal_longjmp(void* env, int value) noexcept { signals_longjmp(env, value); }
 
+void signal_mask_follows(const sigset_t* mask) noexcept {
+  VThread* v = current();
+  if (is_main(v) && !v->carrier->is_blocking) signals_note_main_mask(bits_of(mask) & ~runtime_signals());
+}
+
 bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   VThread* v = current();
   if (!mask || !v) return false;
@@ -72,6 +77,7 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   auto* m = static_cast<MainThread*>(v);
   main_call_begins(m);
   m->keeps_handlers = true;
+  m->masked_call = (char*)saved;
   uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
   raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
   memcpy(saved, &old, sizeof old);
