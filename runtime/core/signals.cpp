@@ -367,14 +367,32 @@ void jump_from_own_stack(void* argument) noexcept {
   if (!jump.v->is_main || jump.v->carrier->is_blocking) jump.env->__mask_was_saved = 0;
   libc_calls.siglongjmp(jump.env, jump.value);
 }
+/// Others of main's waited for the handler's end: they come here, or, if they are blocked here, as the jump unblocks them.
+void jump_over_held(void* argument) noexcept {
+  Jump jump = *static_cast<Jump*>(argument);
+  carrier_kick(carrier_at(0), Kick::kHeld);
+  libc_calls.siglongjmp(jump.env, jump.value);
+}
+
+/// Where the jump goes. setjmp's layout on x86-64: the stack pointer is word 6, mangled.
+char* target_of(const void* env) noexcept {
+  uint64_t sp = ((const uint64_t*)env)[6], guard;
+  asm("movq %%fs:0x30, %0" : "=r"(guard));
+  return (char*)((sp >> 17 | sp << 47) ^ guard);
+}
+
+/// On the stack that is jumped to, below all that is used there.
+[[noreturn]] void go_on_with_jump(void (*jumps)(void*) noexcept, VThread* v, const void* env, int value) noexcept {
+  Jump jump{v, {}, value};
+  memcpy(jump.env, env, sizeof jump.env);
+  constexpr int kRedZone = 128;
+  signals_go_on_at(target_of(env) - kRedZone, jumps, &jump);
+}
 }  // namespace
 
 void signals_leave(VThread* v, void* env, int value, uint64_t left_with) noexcept {
-  // setjmp's layout on x86-64: the stack pointer is word 6, mangled.
-  uint64_t sp = ((uint64_t*)env)[6], guard;
-  asm("movq %%fs:0x30, %0" : "=r"(guard));
   v->in_deliver = false;
-  char* target = (char*)((sp >> 17 | sp << 47) ^ guard);
+  char* target = target_of(env);
   if (v->is_main) main_call_left(static_cast<MainThread*>(v), target);
   bool raised = signals_jumped(v, target);
   auto* to = static_cast<struct __jmp_buf_tag*>(env);
@@ -383,10 +401,7 @@ void signals_leave(VThread* v, void* env, int value, uint64_t left_with) noexcep
   else restore_mask(v, to, left_with);
   if (!raised) return handlers_left(v);
   if (!v->is_main && !signals_wanted(v)) return;
-  Jump jump{v, {}, value};
-  memcpy(jump.env, env, sizeof jump.env);
-  constexpr int kRedZone = 128;
-  signals_go_on_at(target - kRedZone, jump_from_own_stack, &jump);
+  go_on_with_jump(jump_from_own_stack, v, env, value);
 }
 
 void signals_setjmp(void* env) noexcept {
@@ -413,6 +428,7 @@ bool signals_longjmp(void* env, int value) noexcept {
     vt_platform.depth = 0;
     vt_self = m;
     signals_leave(m, env, value, mask);
+    if (signals_held()) go_on_with_jump(jump_over_held, m, env, value);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
