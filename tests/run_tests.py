@@ -27,6 +27,7 @@ SWAP_CANNOT = {
     "thread/errno_per_thread.": "threads of a slot share the addresses of thread-local variables",
     "thread/os_thread_state.": "pins", "thread/pin.": "pins", "thread/seccomp.": "pins", "thread/unshare.": "pins",
     "process/raw_children.": "a child that runs beside its parent in the same memory, with the slot's thread pointer",
+    "fairness/main_beside.": "who shares main's slot computes before main has its turn",
     "progress/raw_throughput.": "each call that nobody announced holds a slot up till the monitor looks",
     "python/callbacks.": "pins", "python/module.": "pins", "python/pin_warn.": "pins",
     "server/futex_users.": "Rust tells threads apart by addresses of thread-local variables",

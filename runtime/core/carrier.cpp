@@ -287,7 +287,7 @@ void carrier_want_help() noexcept {
     Carrier* c = carrier_at(i);
     if (!is_open(c)) continue;
     ++open;
-    if (c->idle.load(std::memory_order_relaxed)) helper = helper ? helper : c;
+    if (c->idle.load(std::memory_order_relaxed)) helper = helper && !helper->is_main ? helper : c;  // main's last
     else able += !c->stuck.load(std::memory_order_relaxed);
   }
   if (able >= carrier_target()) return;  // as many run as there are to be: a further one would take CPUs from them

@@ -161,9 +161,15 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   }
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
-  if (c->queue.move_all_to(to->queue)) {
+  auto give = [&](uint32_t main_tick) {
+    if (!c->queue.move_all_to(to->queue, main_tick)) return;
     carrier_wake(to);
     if (computes) suspect = to, quick_looks = kQuickLooks;
+  };
+  give(to->is_main ? monitor_ticks() : RunQueue::kNotMain);
+  if (to->is_main && c->queue.size() && start_carrier()) {  // who was sent off main's carrier isn't for it
+    to = carrier_at(carrier_count() - 1);
+    give(RunQueue::kNotMain);
   }
   // Main, or a pinned thread, is left, and can run nowhere else.
   if (c->queue.size() && computes) eject_computing(c, v, to);

@@ -10,6 +10,7 @@ namespace vt {
 
 class RunQueue {
  public:
+  static constexpr uint32_t kNotMain = ~0u;
   /// How many wait now. A hint; the order against idling is argued in carrier.cpp. seq_cst: pairs with Carrier::idle
   uint32_t size() const noexcept { return size_.load(std::memory_order_seq_cst); }
 
@@ -30,8 +31,8 @@ class RunQueue {
     LockGuard guard(lock_);
     return take();
   }
-  /// One, from the head. For thieves that expect little.
-  uint32_t steal_one_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t) { return 1u; }); }
+  /// One, from the head. For thieves that expect little. `main_tick`: the thief is main's carrier, for which nobody is who was sent off it till after that tick.
+  uint32_t steal_one_into(RunQueue& thief, uint32_t main_tick = kNotMain) noexcept { return move_to(thief, [](uint32_t) { return 1u; }, main_tick); }
   /// The first that can run nowhere else, for a carrier that is reserved.
   VThread* pop_staying() noexcept {
     if (size_.load(std::memory_order_relaxed) == 0) return nullptr;
@@ -48,13 +49,9 @@ class RunQueue {
     return nullptr;
   }
   /// Half of the queue, one at least, goes to `thief`'s. Returns how many. Pinned threads and main stay.
-  uint32_t steal_into(RunQueue& thief) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }); }
+  uint32_t steal_into(RunQueue& thief, uint32_t main_tick = kNotMain) noexcept { return move_to(thief, [](uint32_t n) { return (n + 1) / 2; }, main_tick); }
   /// All but pinned threads and main go to `other`. Returns how many.
-  uint32_t move_all_to(RunQueue& other) noexcept { return move_to(other, [](uint32_t n) { return n; }); }
-  /// Likewise, but whoever was sent off main's carrier stays till `tick`.
-  uint32_t move_all_to_main(RunQueue& other, uint32_t tick) noexcept {
-    return move_to(other, [](uint32_t n) { return n; }, [tick](const VThread* v) { return v->off_main_until > tick; });
-  }
+  uint32_t move_all_to(RunQueue& other, uint32_t main_tick = kNotMain) noexcept { return move_to(other, [](uint32_t n) { return n; }, main_tick); }
   /// When the thread that waits longest came, on the monitor's clock; kForever if none waits.
   uint64_t waits_since() noexcept {
     LockGuard guard(lock_);
@@ -68,9 +65,8 @@ class RunQueue {
   }
 
  private:
-  static bool nobody(const VThread*) noexcept { return false; }
-  template <class Share, class Keeps = bool (*)(const VThread*)>
-  uint32_t move_to(RunQueue& other, Share share, Keeps keeps = nobody) noexcept {
+  template <class Share>
+  uint32_t move_to(RunQueue& other, Share share, uint32_t main_tick = kNotMain) noexcept {
     VThread* moved = nullptr;
     VThread** end = &moved;
     uint32_t count = 0;
@@ -85,7 +81,7 @@ class RunQueue {
       VThread* last = nullptr;
       for (VThread** at = &head_; *at && count < want;) {
         VThread* v = *at;
-        if (v->stays() || keeps(v)) {
+        if (v->stays() || v->off_main_until > main_tick) {
           last = v;
           at = &v->next_run;
           continue;

@@ -326,10 +326,17 @@ void leave_for_ever() noexcept {
 }
 
 void eject(VThread* v, Carrier* to) noexcept {
-  constexpr uint32_t kTicksOff = 50;
+  // Each time main is kept waiting for some ms: a thread that computes again and again stays away for ever longer.
+  constexpr uint32_t kTicksOff = 50, kForgotten = 5000;
+  constexpr uint8_t kMostTimes = 6;
   ++v->carrier->ejects;
   if (!to) return leave(v, Commit::kToBlocking);
-  v->off_main_until = monitor_ticks() + kTicksOff;
+  if (v->carrier->is_main && to != v->carrier) {
+    uint32_t tick = monitor_ticks();
+    if (tick > v->off_main_until + kForgotten) v->off_main_times = 0;
+    v->off_main_until = tick + (kTicksOff << v->off_main_times);
+    if (v->off_main_times < kMostTimes) ++v->off_main_times;
+  }
   v->home = to;
   leave(v, Commit::kEject);
 }
@@ -360,6 +367,8 @@ VThread* pick_staying(Carrier* c) noexcept {
   return v;
 }
 
+uint32_t main_tick(const Carrier* c) noexcept { return c->is_main ? monitor_ticks() : RunQueue::kNotMain; }
+
 unsigned wanted() noexcept { return steal_credit.quick() ? carrier_target() : 1; }
 
 /// Who stands in for one that was stuck gives back what it has, once there are enough others that aren't: more OS threads than CPUs only
@@ -375,7 +384,7 @@ void give_back(Carrier* c) noexcept {
     if (!least || other->queue.size() < least->queue.size()) least = other;
   }
   if (!least || able < wanted()) return;
-  if (least->is_main ? c->queue.move_all_to_main(least->queue, monitor_ticks()) : c->queue.move_all_to(least->queue)) carrier_wake(least);
+  if (c->queue.move_all_to(least->queue, main_tick(least))) carrier_wake(least);
 }
 
 /// A carrier that always has work never steals: without this, threads in a short queue would have their turn more often than those in a
@@ -385,9 +394,9 @@ void balance(Carrier* c) noexcept {
   if (n < 2 || swaps || !steal_credit.quick()) return;
   constexpr uint32_t kSlack = 8;
   Carrier* victim = carrier_at((c->index + 1 + c->ticks / kPollEvery % (n - 1)) % n);
-  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue);
+  if (victim->queue.size() > 2 * c->queue.size() + kSlack) c->steals += victim->queue.steal_into(c->queue, main_tick(c));
   // The kernel gives carriers unlike shares of the CPUs where others compute, too: long queues mix, a thread at a time, and so all get alike.
-  else if (victim->queue.size() > kSlack && c->queue.size() > kSlack) c->steals += victim->queue.steal_one_into(c->queue);
+  else if (victim->queue.size() > kSlack && c->queue.size() > kSlack) c->steals += victim->queue.steal_one_into(c->queue, main_tick(c));
 }
 }  // namespace
 
@@ -422,7 +431,7 @@ VThread* pick(Carrier* c) noexcept {
   for (unsigned i = 1; may_steal && i < n; ++i) {
     Carrier* victim = carrier_at((c->index + i) % n);
     if (victim->queue.size() == 0) continue;
-    if (uint32_t got = quick ? victim->queue.steal_into(c->queue) : victim->queue.steal_one_into(c->queue)) {
+    if (uint32_t got = quick ? victim->queue.steal_into(c->queue, main_tick(c)) : victim->queue.steal_one_into(c->queue, main_tick(c))) {
       c->steals += got;
       if (!c->helps_since) {
         steal_credit.helps();

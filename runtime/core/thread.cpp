@@ -212,6 +212,7 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->in_vfork = 0;
   v->shares_area = v->boxed = v->in_announced = false;
   v->loads = 0;
+  v->off_main_until = v->off_main_times = 0;
   v->loop = {};  // in a forked child who had it hasn't ended
   v->random = 0;
   v->depth = 1;  // until entry() has run

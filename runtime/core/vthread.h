@@ -89,6 +89,7 @@ struct VThread : Self {
   std::atomic<bool> cancel_async{false};     // what pthread_setcanceltype said
   volatile bool cancel_shielded = false;     // in an announced call that a cancellation doesn't end: for the kick's handler, on its own OS thread
   uint32_t off_main_until = 0; // a tick of the monitor's: ejected from carrier 0, which main wanted; till then it's queued elsewhere
+  uint8_t off_main_times = 0;  // in a row
   WaitNote note;
 
   // ---- the unit's, for good
