@@ -161,12 +161,12 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   }
   if (!to || to == c) return;
   // The idle protocol: the pushes come before the look at `idle`, which is carrier_wake's.
-  auto give = [&](uint32_t main_tick) {
-    if (!c->queue.move_all_to(to->queue, main_tick)) return;
+  auto give = [&](uint32_t tick) {
+    if (!c->queue.move_all_to(to->queue, tick)) return;
     carrier_wake(to);
     if (computes) suspect = to, quick_looks = kQuickLooks;
   };
-  give(to->is_main ? monitor_ticks() : RunQueue::kNotMain);
+  give(main_tick(to));
   if (to->is_main && c->queue.size() && start_carrier()) {  // who was sent off main's carrier isn't for it
     to = carrier_at(carrier_count() - 1);
     give(RunQueue::kNotMain);

@@ -54,14 +54,14 @@ void registry_each_area(void (*visit)(VThread*, void*), void* arg) noexcept {
     if (VThread* v = registry_at(i)) visit(v, arg);
 }
 
-void registry_after_fork(bool (*is_whole)(const VThread*)) noexcept {
+void registry_after_fork() noexcept {
   add_lock.reset();
   for (uint32_t i = 0, n = count.load(std::memory_order_relaxed); i < n; ++i) {
     Slot* chunk = chunks[i / kChunk].load(std::memory_order_relaxed);
     if (!chunk) return count.store(i, std::memory_order_relaxed);  // likewise older than the count
     Slot& slot = chunk[i % kChunk];
     VThread* v = slot.load(std::memory_order_relaxed);
-    if (v && !is_whole(v)) slot.store(nullptr, std::memory_order_relaxed);
+    if (v && !v->stack_top) slot.store(nullptr, std::memory_order_relaxed);
   }
 }
 

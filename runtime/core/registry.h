@@ -28,8 +28,8 @@ VThread* registry_at(uint32_t slot) noexcept;
 VThread* registry_find(pid_t id) noexcept;
 uint32_t registry_count() noexcept;
 void registry_each_area(void (*visit)(VThread*, void* arg), void* arg) noexcept;
-/// In the child of fork. Units whose memory is older than their entry's are dropped.
-void registry_after_fork(bool (*is_whole)(const VThread*)) noexcept;
+/// In the child of fork, before anybody looks into it. Units whose memory is older than their entry's are dropped.
+void registry_after_fork() noexcept;
 
 // ---------------------------------------------------------------- what they do
 

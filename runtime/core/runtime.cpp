@@ -63,7 +63,7 @@ std::atomic<uint64_t> created{0};
 void before_fork() noexcept {
   for (;;) {
     Self* s = self();
-    s->depth = s->depth + 1;  // keeps the kick out; as a RuntimeSection that spans the fork
+    RuntimeSection::enter(s);  // spans the fork
     start_lock.lock();
     if (s == self()) break;  // else as in runtime_start()
     start_lock.unlock();
@@ -101,6 +101,7 @@ void after_fork_in_child() noexcept {
     sys::raw(SYS_prctl, 15 /* PR_SET_NAME */, name);
     v->state.store(State::kFree, std::memory_order_relaxed);
   }
+  registry_after_fork();
   main_after_fork();
   thread_note_name();
   os_threads_after_fork();
@@ -294,6 +295,7 @@ bool can_park() noexcept {
   return v && v->depth == 0 && self_parks(v);
 }
 
+// Not by can_park(), whose call costs a write 13 instructions.
 bool call_can_park() noexcept {
   VThread* v = current();
   if (!v || v->depth || !self_parks(v)) return false;

@@ -287,6 +287,16 @@ void chaos_yield() noexcept {
   if ((next_random(v->random) & 3) == 0) yield_now();
 }
 
+uint32_t main_tick(const Carrier* to) noexcept { return to->is_main ? monitor_ticks() : RunQueue::kNotMain; }
+
+namespace {
+/// Finished I/O and timers of one that hasn't come to its loop for long.
+void look_at_ring(Carrier* c) noexcept {
+  if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
+  if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+}
+}  // namespace
+
 // A thread that never waits, an event loop say, whose calls all find something, would keep the carrier until the monitor takes the others away, ms later,
 // to where they wait for its GIL.
 bool take_turns() noexcept {
@@ -310,8 +320,7 @@ bool take_turns() noexcept {
     if (early) return true;
     c->turn_since = now;
     c->calls_left = c->calls = kFewest;
-    if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
-    if (c->timers.next() <= now) c->timers.expire(now, c);
+    look_at_ring(c);
     if (c->queue.size() == 0) return true;
   }
   yield_now();
@@ -367,8 +376,6 @@ VThread* pick_staying(Carrier* c) noexcept {
   return v;
 }
 
-uint32_t main_tick(const Carrier* c) noexcept { return c->is_main ? monitor_ticks() : RunQueue::kNotMain; }
-
 unsigned wanted() noexcept { return steal_credit.quick() ? carrier_target() : 1; }
 
 /// Who stands in for one that was stuck gives back what it has, once there are enough others that aren't: more OS threads than CPUs only
@@ -411,8 +418,7 @@ VThread* pick(Carrier* c) noexcept {
   if (c->ticks % kPollEvery == 0) {
     if (is_open(c)) balance(c);
     ++c->ticks;
-    if (c->reactor.in_flight() || c->reactor.has_unsubmitted()) c->reactor.poll(c);
-    if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
+    look_at_ring(c);
   }
   if (__builtin_expect(!is_open(c), 0)) return pick_staying(c);
   if (__builtin_expect(common_queue.size(), 0)) common_queue.steal_into(c->queue);

@@ -49,6 +49,9 @@ void resume(Carrier* c, VThread* v) noexcept;
 /// The next thread for `c`: its queue, finished I/O, timers, others' queues. Null: nothing to do.
 VThread* pick(Carrier* c) noexcept;
 
+/// For the moves to `to` of RunQueue's: whom main's carrier isn't to get.
+uint32_t main_tick(const Carrier* to) noexcept;
+
 /// Called by Commit::kExit on the carrier's side; in thread.cpp.
 void thread_ended(VThread* v, Carrier* here) noexcept;
 /// Lets its joiner go, or itself if it's detached: the last touch of `v`.

@@ -77,12 +77,13 @@ void sem_hand_over(void* sem, struct Carrier* here) noexcept;
 /// that interrupts a section finds depth > 0 and keeps out. May span a park.
 class RuntimeSection {
  public:
-  RuntimeSection() noexcept : self_(self()) {
-    self_->depth = self_->depth + 1;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
+  RuntimeSection() noexcept : self_(self()) { enter(self_); }
   ~RuntimeSection() { leave(self_); }
   /// For sections that are no scopes.
+  static void enter(Self* s) noexcept {
+    s->depth = s->depth + 1;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
   static void leave(Self* s) noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     uint32_t left = s->depth - 1;

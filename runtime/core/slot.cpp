@@ -287,7 +287,7 @@ int numbers_show() noexcept {
     RuntimeSection section;
     if (v->carrier->is_blocking) from_blocking_thread();
   }
-  v->depth = v->depth + 1;  // a section, till numbers_hide()
+  RuntimeSection::enter(v);  // till numbers_hide()
   thread_area_set_tid(v->carrier->own_tp, v->carrier->os_tid);
   return 1;
 }

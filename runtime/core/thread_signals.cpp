@@ -194,16 +194,11 @@ vt_go_on_at:
 
 bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - (uint64_t)s.ss_sp < s.ss_size; }
 
-/// A section of v's, which may be a platform thread meanwhile: what interrupts v finds it, and its handlers wait.
-void enter_section(VThread* v) noexcept {
-  v->depth = v->depth + 1;
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+/// The end of a section of v's, which may be a platform thread meanwhile: what interrupts v found it, and its handlers wait.
 void leave_section(VThread* v) noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (v->is_main) main_signals_release();
-  v->depth = v->depth - 1;
-  if (v->depth == 0 && v->deferred_count) run_deferred(v);
+  RuntimeSection::leave(v);
 }
 
 /// In a section of v's, but for the handler itself: the next signal may not come before this one.
@@ -256,7 +251,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
     vt_call_handler_on((char*)stack.ss_sp + stack.ss_size, &call);
   else
     vt_call_handler(&call);
-  enter_section(v);
+  RuntimeSection::enter(v);
   v->in_deliver = true;
   uint64_t after;
   memcpy(&after, &context->uc_sigmask, sizeof after);
@@ -297,7 +292,7 @@ uint8_t signals_deliver(VThread* v, void* context) noexcept {
   uint8_t ran = 0;
   if (v->in_deliver) return ran;  // we are on top of the loop below, which looks again: in a flood of signals it's always so
   while (unblocked(v)) {
-    enter_section(v);
+    RuntimeSection::enter(v);
     v->in_deliver = true;
     if (v->is_main) main_signals_look(static_cast<MainThread*>(v));
     uint64_t ready = unblocked(v) & ~bit(kPassed);  // that one is no signal: more has been passed on, and the next turn fetches it

@@ -120,7 +120,7 @@ VThread* make(int c) noexcept {
   v->stack_low = low + kBelow;
   v->size_class = (uint8_t)c;
   std::atomic_signal_fence(std::memory_order_release);
-  v->stack_top = (char*)v;  // last: is_whole()
+  v->stack_top = (char*)v;  // last: by it registry_after_fork() tells that the rest is there
   return registry_add(v, &v->slot) ? v : nullptr;
 }
 
@@ -250,15 +250,10 @@ PoolRest unit_pool_give_back(uint64_t now) noexcept {
   return PoolRest::kNow;
 }
 
-namespace {
-bool is_whole(const VThread* v) noexcept { return v->stack_top; }
-}  // namespace
-
 // Others went on while the kernel copied, page by page, upwards: a page may be newer than one below it. So nothing is believed that lies in two
 // places, but for what was written long before: the lists are made anew, and each unit that the registry has is taken off its slab.
 void unit_pool_after_fork(VThread* keep) noexcept {
   lock.reset();
-  registry_after_fork(is_whole);
   taken_count = 0;
   scatter_ids();
   for (SizeClass& k : classes) k.warm = k.aged = k.due = k.cold = {};

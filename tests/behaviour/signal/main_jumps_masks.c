@@ -2,6 +2,7 @@
 // handlers that came one on top of the other's jump, out of sigsuspend, out of the call that unblocked the signal, and out of none. So
 // do those that a handler's return restores, and setcontext(3).
 #include "../check.h"
+#include "masks.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -40,17 +41,6 @@ static void jumps_again(int signal) {
 static void handle(int signal, void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler};
   CHECK_OK(sigaction(signal, &action, NULL));
-}
-static void change(int how, int signal) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  CHECK_RC(pthread_sigmask(how, &set, NULL), 0);
-}
-static int blocks(int signal) {
-  sigset_t now;
-  CHECK_RC(pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
-  return sigismember(&now, signal);
 }
 
 /// Sends g_send for as long as main waits; each must be handled.

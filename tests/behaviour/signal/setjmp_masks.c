@@ -1,6 +1,7 @@
 // sigsetjmp(3): the mask that a jump restores is the thread's own at sigsetjmp, whatever it has blocked or unblocked since, on whichever OS thread it
 // ran; what the mask lets in is delivered. Where no mask was saved it stays: in a jump out of a handler what that one blocked. Workers and main.
 #include "../check.h"
+#include "masks.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -11,17 +12,6 @@ void __longjmp_chk(struct __jmp_buf_tag*, int) __attribute__((noreturn));
 static __thread sigjmp_buf t_env;
 static __thread volatile sig_atomic_t t_handled;
 
-static void change(int how, int signal) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  CHECK_RC(pthread_sigmask(how, &set, NULL), 0);
-}
-static int blocked(int signal) {
-  sigset_t now;
-  CHECK_RC(pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
-  return sigismember(&now, signal);
-}
 static void counts(int signal) {
   (void)signal;
   ++t_handled;
@@ -43,8 +33,8 @@ static void __attribute__((noinline)) within_call(volatile int save) {
     siglongjmp(t_env, 3);
   }
   CHECK_EQ(r, 3);
-  CHECK_EQ(blocked(SIGUSR1), save);
-  CHECK_EQ(blocked(SIGUSR2), !save);
+  CHECK_EQ(blocks(SIGUSR1), save);
+  CHECK_EQ(blocks(SIGUSR2), !save);
   change(SIG_UNBLOCK, SIGUSR1);
   change(SIG_UNBLOCK, SIGUSR2);
 }
@@ -60,7 +50,7 @@ static void __attribute__((noinline)) lets_in(void) {
   }
   CHECK_EQ(before, 0);
   CHECK_EQ(t_handled, 1);
-  CHECK(!blocked(SIGUSR2));
+  CHECK(!blocks(SIGUSR2));
 }
 
 static void __attribute__((noinline)) out_of_handler(volatile int save) {
@@ -68,8 +58,8 @@ static void __attribute__((noinline)) out_of_handler(volatile int save) {
     CHECK_RC(pthread_kill(pthread_self(), SIGHUP), 0);
     CHECK(!"got there");
   }
-  CHECK_EQ(blocked(SIGHUP), !save);
-  CHECK_EQ(blocked(SIGUSR1), !save);  // of the handler's sa_mask
+  CHECK_EQ(blocks(SIGHUP), !save);
+  CHECK_EQ(blocks(SIGUSR1), !save);  // of the handler's sa_mask
   change(SIG_UNBLOCK, SIGHUP);
   change(SIG_UNBLOCK, SIGUSR1);
 }
@@ -82,7 +72,7 @@ static void __attribute__((noinline)) by_the_function(void) {
     longjmp(t_env, 0);
   }
   CHECK_EQ(r, 1);
-  CHECK(blocked(SIGUSR1));
+  CHECK(blocks(SIGUSR1));
   change(SIG_UNBLOCK, SIGUSR1);
 }
 
@@ -94,7 +84,7 @@ static void __attribute__((noinline)) copied(void) {
     change(SIG_UNBLOCK, SIGUSR1);
     siglongjmp(kept, 1);
   }
-  CHECK(blocked(SIGUSR1));
+  CHECK(blocks(SIGUSR1));
   change(SIG_UNBLOCK, SIGUSR1);
 }
 
