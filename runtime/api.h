@@ -160,8 +160,8 @@ bool thread_is_async() noexcept;
 void cancel_shield(bool on) noexcept;
 /// The caller was cancelled, and hasn't disabled that. @signal safe
 bool thread_wants_cancel() noexcept;
-/// Handlers of the program's that have run on the caller, a virtual thread, up to now.
-uint32_t thread_handlers() noexcept;
+/// An announced call of the caller's, a virtual thread, begins: the handlers of the program's that have run on it up to now, which don't end the call.
+uint32_t handlers_before_call() noexcept;
 /// Did an announced call of the caller's end with EINTR on its own account: a cancellation at a cancellation point, signals that wait, a handler since
 /// `handlers` were counted? Else it was a kick for the call that its OS thread made before, and the call is to be made again.
 bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept;

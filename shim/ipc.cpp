@@ -32,7 +32,7 @@ VT_EXPORT int semop(int set, sembuf* operations, size_t count) {
 }
 VT_EXPORT int semtimedop(int set, sembuf* operations, size_t count, const timespec* timeout) {
   if (!vt::can_park()) return VT_REAL(semtimedop)(set, operations, count, timeout);
-  uint32_t handlers = vt::thread_handlers();
+  uint32_t handlers = vt::handlers_before_call();
   uint64_t start = vt::sys::now();
   timespec left;
   const timespec* rest = timeout;

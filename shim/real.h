@@ -117,6 +117,7 @@ template <Symbol S, class R, class... P>
 R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   if (!can_park()) return call(arguments...);
   if constexpr (kIsCancelPoint[S]) cancellation_point();
+  handlers_before_call();
   R result{};
   bool called = true;
   blocking([&] {
@@ -144,7 +145,7 @@ long call_result(long r) {
 template <Symbol S, class... A>
 long announced_system_call(long number, A... arguments) {
   if constexpr (kIsCancelPoint[S]) cancellation_point();
-  uint32_t handlers = thread_handlers();
+  uint32_t handlers = handlers_before_call();
   long r;
   do r = blocking_system_call(kIsCancelPoint[S], number, {(long)arguments...});
   while (r == -EINTR && !thread_was_interrupted(handlers, kIsCancelPoint[S]));
@@ -156,7 +157,7 @@ template <Symbol S, class Try, class... A>
 long announced_if_busy(int busy, Try&& tried, long number, A... arguments) {
   if constexpr (kIsCancelPoint[S]) cancellation_point();
   int before = errno;
-  uint32_t handlers = thread_handlers();
+  uint32_t handlers = handlers_before_call();
   long r = tried();
   // A kick of ours may end the try, too: semtimedop looks for signals before it looks at its time.
   if (r == -1 && errno == EINTR && thread_was_interrupted(handlers, kIsCancelPoint[S])) return call_result<S>(-EINTR);

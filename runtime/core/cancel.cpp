@@ -135,16 +135,18 @@ bool thread_wants_cancel() noexcept {
   return v && cancel_wanted(v);
 }
 
-uint32_t thread_handlers() noexcept {
+uint32_t handlers_before_call() noexcept {
   VThread* v = current();
-  return v && !v->is_main ? v->handlers_run : handlers_counted();
+  if (v && !v->is_main) return v->handlers_run;
+  if (v) main_call_begins(v);
+  return handlers_counted();
 }
 
 bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept {
   VThread* v = current();
-  if (!v) return thread_handlers() != handlers;  // main, when the runtime has stopped meanwhile
+  if (!v) return handlers_counted() != handlers;  // main, when the runtime has stopped meanwhile
   if (v->is_main && static_cast<MainThread*>(v)->handlers_ran) return true;
-  return (cancel_point && cancel_wanted(v)) || signals_wanted(v) || thread_handlers() != handlers;
+  return (cancel_point && cancel_wanted(v)) || signals_wanted(v) || (v->is_main ? handlers_counted() : v->handlers_run) != handlers;
 }
 
 }  // namespace vt

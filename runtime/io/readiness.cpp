@@ -90,7 +90,7 @@ int epoll_wait_in_ring(int epfd, epoll_event* events, int max, uint64_t deadline
 
 /// epoll_wait by the kernel, on an OS thread that is the caller's: how many events, or -errno.
 int epoll_wait_in_kernel(VThread* v, int epfd, epoll_event* events, int max, uint64_t deadline) noexcept {
-  uint32_t handlers = thread_handlers();
+  uint32_t handlers = handlers_before_call();
   const bool* stop = cancel_flag(v);
   long r;
   v->note.on_descriptors(ParkReason::kPoll, {epfd}, 1, deadline);
