@@ -95,7 +95,8 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
     TimerHeap::disarm(&timer);
     if (timed_out) unmail(this);
   }
-  if (__builtin_expect(!interrupted || m || cancel_wanted(owner), 1)) return;
+  if (__builtin_expect(!interrupted || cancel_wanted(owner), 1)) return;
+  if (m && !signals_wanted(m)) return;
   if (owner->signals_pending.load(std::memory_order_relaxed) & owner->signals_awaited.load(std::memory_order_relaxed)) return;
   interrupted = signals_end_wait(owner, always || has_deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart);
 }

@@ -230,6 +230,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   }
   v->signal_frames = &frame;
   v->in_masked_call = false;
+  uint64_t awaited = v->signals_awaited.exchange(0, std::memory_order_relaxed);  // not by what the handler waits for, nor after a jump
   ++v->handlers_run;
   signals_set_mask(v, frame.mask | mask | (action.sa_flags & SA_NODEFER ? 0 : bit(signal)));
   v->in_deliver = false;
@@ -257,6 +258,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   memcpy(&after, &context->uc_sigmask, sizeof after);
   v->signal_frames = frame.below;
   v->in_masked_call = frame.in_masked_call;
+  v->signals_awaited.store(awaited, std::memory_order_seq_cst);
   v->in_place = frame.in_place;
   if (v->is_main) static_cast<MainThread*>(v)->handlers_ran = (uint8_t)(static_cast<MainThread*>(v)->handlers_ran | ran_before | kind);  // calls in it began anew
   if (v->is_main && v->carrier->is_blocking && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
@@ -318,7 +320,7 @@ bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept {
   uint8_t ran = signals_deliver(v, nullptr);
   v->depth = depth;
   if (cancels) v->defer_once(Self::kCancel);
-  return ends_call(ran, interrupt) || masked_call_ended(v);
+  return ends_call(ran, interrupt) || masked_call_ended(v) || (v->is_main && main_is_interrupted(static_cast<MainThread*>(v), interrupt));
 }
 
 int signals_send(VThread* v, int signal, const siginfo_t& info) noexcept {

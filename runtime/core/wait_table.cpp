@@ -80,7 +80,9 @@ void park_main(MainThread* m, WaitNode& n, Interrupt interrupt, bool for_ever) n
   m->waits_on = &n;
   // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  bool early = (main_is_interrupted(m, interrupt) || (n.cancellable && cancel_wanted(m))) && take_out(&n, WaitResult::kInterrupted);
+  // On a slot signals are passed to main that waits for its turn there, too, in the middle of a section that then waits again.
+  bool early = (main_is_interrupted(m, interrupt) || (n.cancellable && cancel_wanted(m)) || (!n.keeps_place && signals_wanted(m))) &&
+               take_out(&n, WaitResult::kInterrupted);
   if (!early) park(n.kind.load(std::memory_order_relaxed));
   m->waits_on = nullptr;
 }
@@ -108,7 +110,8 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
     n.parks = self_parks(v);
     return WaitResult::kAgain;
   }
-  if (__builtin_expect(r != WaitResult::kInterrupted || v->is_main || (n.cancellable && cancel_wanted(v)), 1)) return r;
+  if (__builtin_expect(r != WaitResult::kInterrupted || (n.cancellable && cancel_wanted(v)), 1)) return r;
+  if (v->is_main && !signals_wanted(v)) return r;
   return signals_end_wait(v, interrupt) ? r : WaitResult::kAgain;
 }
 

@@ -1,7 +1,10 @@
 // sigwait(3), sigwaitinfo(2) and sigtimedwait(2) with the signals blocked everywhere: on main and on a worker, while others run; by
-// kill, and by pthread_kill at main; the time-out; the value that sigqueue sends.
+// kill, and by pthread_kill at main; the time-out; the value that sigqueue sends. A handler that runs within a wait for others waits by itself, without
+// computing meanwhile, though one that is awaited has come; and what was left by a jump awaits nothing.
 #include "../check.h"
 
+#include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -28,6 +31,68 @@ static void* waiter(void* arg) {
   CHECK_RC(sigwait(&g_set, &signal), 0);
   CHECK_EQ(signal, SIGHUP);
   return arg;
+}
+
+static sem_t g_in_handler, g_go_on;
+static sigjmp_buf g_left;
+
+static void on_alarm(int signal) {
+  int saved = errno;
+  CHECK_OK(sem_post(&g_in_handler));
+  while (sem_wait(&g_go_on)) CHECK_EQ(errno, EINTR);
+  errno = saved;
+  if (signal == SIGVTALRM) siglongjmp(g_left, 1);
+}
+
+static void* interrupted(void* arg) {
+  int signal = 0;
+  do signal = sigwaitinfo(&g_set, NULL);
+  while (signal == -1 && errno == EINTR);
+  CHECK_EQ(signal, SIGUSR1);
+  if (sigsetjmp(g_left, 1) == 0) {
+    CHECK_OK(sem_post(&g_in_handler));
+    sigwaitinfo(&g_set, NULL);
+    check_fail(__FILE__, __LINE__, errno, "the call is left by a jump");
+  }
+  CHECK_OK(sem_post(&g_in_handler));
+  while (sem_wait(&g_go_on)) CHECK_EQ(errno, EINTR);
+  return arg;
+}
+
+static long long cpu_us(clockid_t clock) {
+  struct timespec t;
+  CHECK_OK(clock_gettime(clock, &t));
+  return (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+// Waits in its handler, or behind the jump, while a signal comes that it awaited.
+static void computes_not(pthread_t thread, clockid_t clock) {
+  while (sem_wait(&g_in_handler)) CHECK_EQ(errno, EINTR);
+  CHECK_RC(pthread_kill(thread, SIGUSR1), 0);
+  long long before = cpu_us(clock);
+  CHECK_OK(usleep(60000));
+  CHECK(cpu_us(clock) - before < 20000);
+  CHECK_OK(sem_post(&g_go_on));
+}
+
+static void handlers_within(void) {
+  clockid_t clock;
+  CHECK_OK(sem_init(&g_in_handler, 0, 0));
+  CHECK_OK(sem_init(&g_go_on, 0, 0));
+  struct sigaction action = {.sa_handler = on_alarm};
+  CHECK_OK(sigaction(SIGALRM, &action, NULL));
+  CHECK_OK(sigaction(SIGVTALRM, &action, NULL));
+  pthread_t thread = start_thread(interrupted, NULL);
+  CHECK_RC(pthread_getcpuclockid(thread, &clock), 0);
+  CHECK_RC(pthread_kill(thread, SIGALRM), 0);
+  computes_not(thread, clock);
+  while (sem_wait(&g_in_handler)) CHECK_EQ(errno, EINTR);
+  CHECK_OK(usleep(1000));  // it waits, most likely
+  CHECK_RC(pthread_kill(thread, SIGVTALRM), 0);
+  while (sem_wait(&g_in_handler)) CHECK_EQ(errno, EINTR);
+  CHECK_OK(sem_post(&g_go_on));
+  computes_not(thread, clock);
+  join_thread(thread);
 }
 
 int main(void) {
@@ -58,5 +123,6 @@ int main(void) {
   thread = start_thread(waiter, NULL);
   CHECK_OK(kill(getpid(), SIGHUP));
   join_thread(thread);
+  handlers_within();
   return 0;
 }
