@@ -1,14 +1,16 @@
 // Two spinners for each CPU, and 100 threads that sleep for 1 ms again and again: each sleeper gets its turn within 20 ms. On a machine with
 // other work no single gap says much, natively either; so what counts is the time beyond 20 ms in each gap, added up: 20 % of a sleeper's
 // time at the most (5 % has been seen natively beside 150 others; turns of 40 ms would make it 50 %). What the machine does by itself is
-// measured by a child process that sleeps in the same way, and allowed for.
+// measured by a child process that sleeps in the same way, and allowed for; so is what other processes have of the CPUs: turns take longer by that.
 #include "../check.h"
 
+#include <dirent.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
-enum { kSleepers = 100, kSeconds = 3, kTurnUs = 20000, kAllowedUs = kSeconds * 1000000 / 5 };
+enum { kSleepers = 100, kSeconds = 3, kTurnUs = 20000 };
+static const double kLate = 0.2;
 
 typedef struct {
   long long worst, late;  // us
@@ -52,6 +54,24 @@ typedef struct {
   Gaps gaps;
 } Control;
 
+// What this process' OS threads have had of the CPU time that they could have used: 0 to 1.
+static double share_of_cpus(void) {
+  double had = 0, waited = 0, most = 1e9 * kSeconds * get_nprocs();
+  DIR* tasks = opendir("/proc/self/task");
+  CHECK(tasks);
+  for (struct dirent* d; (d = readdir(tasks));) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", d->d_name);
+    FILE* f = fopen(path, "r");
+    long long ran, delayed;
+    if (f && fscanf(f, "%lld %lld", &ran, &delayed) == 2) had += (double)ran, waited += (double)delayed;
+    if (f) fclose(f);
+  }
+  CHECK_OK(closedir(tasks));
+  double could = had + waited < most ? had + waited : most;
+  return had > 0 && had < could ? had / could : 1;
+}
+
 int main(void) {
   int spinners = 2 * get_nprocs();
   Control* control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -67,6 +87,7 @@ int main(void) {
   for (int i = 0; i < spinners; ++i) spinning[i] = start_thread(spin, NULL);
   for (long i = 0; i < kSleepers; ++i) sleeping[i] = start_thread(sleeper, (void*)i);
   sleep_ms(kSeconds * 1000);
+  double share = share_of_cpus();
   atomic_store(&g_stop, 1);
   atomic_store(&control->stop, 1);
   for (int i = 0; i < spinners; ++i) join_thread(spinning[i]);
@@ -78,9 +99,10 @@ int main(void) {
     if (g_gaps[i].turns < most.turns) most.turns = g_gaps[i].turns;
   }
   CHECK_CHILD_EXITS(child, 0);
-  fprintf(stderr, "worst gap %lld us, %lld us late in all, fewest turns %ld; a process beside it: %lld us, %lld us, %ld turns\n", most.worst,
-          most.late, most.turns, control->gaps.worst, control->gaps.late, control->gaps.turns);
-  CHECK(most.late <= kAllowedUs + 3 * control->gaps.late);
-  CHECK(most.turns >= kSeconds * 1000000L / kTurnUs / 2);
+  fprintf(stderr, "worst gap %lld us, %lld us late in all, fewest turns %ld; a process beside it: %lld us, %lld us, %ld turns; %.2f of the CPUs' time\n",
+          most.worst, most.late, most.turns, control->gaps.worst, control->gaps.late, control->gaps.turns, share);
+  double allowed = kSeconds * 1e6 * (1 - share * (1 - kLate));
+  CHECK((double)most.late <= allowed + 3 * (double)control->gaps.late);
+  CHECK((double)most.turns >= share * kSeconds * 1e6 / kTurnUs / 2);
   return 0;
 }
