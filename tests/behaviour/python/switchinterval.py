@@ -30,6 +30,7 @@ print(f"{slow} switches in {slow_took:.2f} s with 0.05 s {slow_turns}, {fast} in
 assert slow <= slow_took / 0.05 * 1.2 + 2 * THREADS, "more often than the interval allows"
 assert fast <= fast_took / 0.005 * 1.2 + 2 * THREADS, "more often than the interval allows"
 assert slow >= SECONDS / 0.05 / 4, "the waiting ones don't get the GIL"
-assert fast / fast_took >= 2.5 * slow / slow_took, "the interval makes no difference"
+# With less than a quarter of a CPU the kernel's turns are longer than the shorter interval.
+assert fast_took > 4 * SECONDS or fast / fast_took >= 2.5 * slow / slow_took, "the interval makes no difference"
 # Natively the GIL may pass to and fro between two of them for all that time (8, 8 and no turn were seen): whom the kernel wakes first has it.
 assert "LD_PRELOAD" not in os.environ or min(fast_turns) * 2 >= max(fast_turns), "not in turns"
