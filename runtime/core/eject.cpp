@@ -334,9 +334,9 @@ bool eject_blocked(Carrier* c, VThread* v) noexcept {
   return false;
 }
 
-bool eject_in_place(Carrier* c, VThread* v) noexcept {
+bool eject_waiting(Carrier* c, VThread* v, Carrier* to) noexcept {
   if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
-  c->eject_to = c;
+  c->eject_to = to;
   c->eject_firmly = false;
   return send(c, v);
 }

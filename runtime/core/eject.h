@@ -29,8 +29,9 @@ void eject_for_signals_later(Carrier* c) noexcept;
 /// `v`, which runs on c, carrier 0, in its own code, goes to the end of c's queue, so that what is held for main has its turn: at once, or when the handler in
 /// which the caller stands, over `over`, has returned. False: it can't be moved. @thread c's OS thread, outside of sections
 bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept;
-/// As eject_blocked, but `v` only goes to the end of c's queue, and waits again when its turn comes: where no OS thread can be had. @thread monitor
-bool eject_in_place(Carrier* c, VThread* v) noexcept;
+/// As eject_blocked, but `v` only goes to the end of the queue of `to`, c itself mostly, and waits again when its turn comes: where no OS thread can be
+/// had. @thread monitor
+bool eject_waiting(Carrier* c, VThread* v, Carrier* to) noexcept;
 /// `to` may be c itself, a slot: the others there have their turn. Not while v is in malloc's code, nor in libc's, unless `firmly`: core/slot.h.
 bool eject_computing(Carrier* c, VThread* v, Carrier* to, bool firmly = true) noexcept;
 

@@ -143,7 +143,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (swaps) {
     if (c->eject_put_off.exchange(false, std::memory_order_relaxed)) quick_looks = kQuickLooks;
     if (state != 'S') eject_computing(c, v, c, cpu - c->seen_cpu >= kLongHog);
-    else if (eject_in_place(c, v)) quick_looks = kQuickLooks;
+    else if (eject_waiting(c, v, c)) quick_looks = kQuickLooks;
     return;
   }
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
@@ -154,7 +154,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   // No other: those behind it come first, there or where another can be ejected; the one for whom it waits, say for ld.so's lock, may be
   // among them. One that computes has had its time slice.
   if (!to && state == 'S') {
-    if (eject_in_place(c, v)) quick_looks = kQuickLooks;
+    if (eject_waiting(c, v, c)) quick_looks = kQuickLooks;
     else to = another_open(c);
   } else if (!to && computes) {
     eject_computing(c, v, c);
@@ -171,8 +171,10 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     to = carrier_at(carrier_count() - 1);
     give(RunQueue::kNotMain);
   }
-  // Main, or a pinned thread, is left, and can run nowhere else.
-  if (c->queue.size() && computes) eject_computing(c, v, to);
+  // Main, or a pinned thread, is left, and can run nowhere else; it may have the lock that is waited for.
+  if (c->queue.size() == 0) return;
+  if (computes) eject_computing(c, v, to);
+  else if (state == 'S' && eject_waiting(c, v, to)) quick_looks = kQuickLooks;
 }
 
 /// What a carrier that left was given in a race goes to carrier 0. True if there was something.
