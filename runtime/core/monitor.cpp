@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/config.h"
 #include "base/log.h"
 #include "core/carrier.h"
@@ -27,7 +29,9 @@ namespace vt {
 namespace {
 
 constexpr uint64_t kTick = 2'000'000;      // ns; what has run for a tick without a switch is looked at, so nothing stalls for more than two
-constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't
+constexpr unsigned kQuietTicks = 100;      // with all carriers idle for so long, the monitor sleeps until one isn't, who then pays for waking it
+constexpr unsigned kLeastQuietTicks = 10;  // where that has been worth it:
+constexpr uint64_t kWorthSleeping = 50 * kTick;
 constexpr uint64_t kHog = 1'500'000;       // ns of CPU time without a switch: the carrier computes for one thread
 
 constexpr uint64_t kLongHog = 100'000'000; // ns; on a slot it's taken off in the middle of libc's code, too
@@ -267,7 +271,7 @@ long sleep(uint32_t seen, const timespec* deadline) noexcept {
 void* run(void*) noexcept {
   os_thread_prepare(nullptr, "vtshim-monitor");
   os_tid.store((pid_t)sys::raw(SYS_gettid), std::memory_order_release);
-  unsigned quiet = 0;
+  unsigned quiet = 0, quiet_wanted = kQuietTicks;
   uint64_t none_since = 0;  // since when there has been no virtual thread
   uint64_t created_then = 0;
   for (;;) {
@@ -293,7 +297,7 @@ void* run(void*) noexcept {
       main_ask_native();  // it may wait in its ring, since before the last thread ended
     }
     bool surplus = thin_out(now) || rest == PoolRest::kLater;
-    if (quiet > kQuietTicks && rest != PoolRest::kNow && !main_exited.load(std::memory_order_relaxed)) {
+    if (quiet > quiet_wanted && rest != PoolRest::kNow && !main_exited.load(std::memory_order_relaxed)) {
       monitor_asleep.store(1, std::memory_order_seq_cst);  // then look again: pairs with monitor_notice's order
       bool time_only = false;  // it was woken by the time, and by nobody: it goes on sleeping unless it finds something
       if (look_around() && !requested.load(std::memory_order_seq_cst)) {
@@ -302,7 +306,10 @@ void* run(void*) noexcept {
         time_only = sleep(seen, surplus || live_threads() == 0 ? &later : nullptr) == -ETIMEDOUT;
       }
       monitor_asleep.store(0, std::memory_order_relaxed);
-      if (live_threads() && !time_only) quiet = 0;
+      if (live_threads() && !time_only) {
+        quiet = 0;
+        quiet_wanted = sys::now() - now >= kWorthSleeping ? kLeastQuietTicks : std::min(2 * quiet_wanted, kQuietTicks);
+      }
       continue;
     }
     // Who was behind an ejected thread may block as well: one each tick would be slow for many.
