@@ -135,18 +135,23 @@ bool thread_wants_cancel() noexcept {
   return v && cancel_wanted(v);
 }
 
+namespace {
+/// None: main, when the runtime has stopped meanwhile.
+uint32_t handlers_of(const VThread* v) noexcept { return v && !v->is_main ? v->handlers_run : handlers_counted(); }
+}  // namespace
+
 uint32_t handlers_before_call() noexcept {
   VThread* v = current();
-  if (v && !v->is_main) return v->handlers_run;
-  if (v) main_call_begins(v);
-  return handlers_counted();
+  main_call_begins(v);
+  return handlers_of(v);
 }
 
 bool thread_was_interrupted(uint32_t handlers, bool cancel_point) noexcept {
   VThread* v = current();
-  if (!v) return handlers_counted() != handlers;  // main, when the runtime has stopped meanwhile
+  if (handlers_of(v) != handlers) return true;
+  if (!v) return false;
   if (v->is_main && static_cast<MainThread*>(v)->handlers_ran) return true;
-  return (cancel_point && cancel_wanted(v)) || signals_wanted(v) || (v->is_main ? handlers_counted() : v->handlers_run) != handlers;
+  return (cancel_point && cancel_wanted(v)) || signals_wanted(v);
 }
 
 }  // namespace vt

@@ -73,6 +73,10 @@ void note_wait(VThread* v, WaitNode& n, uint64_t deadline) noexcept {
   if (n.aux && (kind == ParkReason::kMutex || key == n.aux)) kind = ParkReason::kMutex, key = n.aux;  // a broadcast is moving it just now
   v->note.on_key(kind, key, &n, deadline);
 }
+/// A cancellation, or signals: on a slot they are passed to main, too, while it waits for its turn there, in the middle of a section that then waits again.
+bool ends_at_once(const VThread* v, const WaitNode& n) noexcept {
+  return (n.cancellable && cancel_wanted(v)) || (!n.keeps_place && (signals_wanted(v) || masked_call_ended(v)));
+}
 /// Main's park, which a handler may end.
 void park_main(MainThread* m, WaitNode& n, Interrupt interrupt, bool for_ever) noexcept {
   m->interrupt = interrupt;
@@ -80,9 +84,7 @@ void park_main(MainThread* m, WaitNode& n, Interrupt interrupt, bool for_ever) n
   m->waits_on = &n;
   // A handler that comes later than this look finds waits_on, or leaves word for the carrier's loop.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  // On a slot signals are passed to main that waits for its turn there, too, in the middle of a section that then waits again.
-  bool early = (main_is_interrupted(m, interrupt) || (n.cancellable && cancel_wanted(m)) || (!n.keeps_place && signals_wanted(m))) &&
-               take_out(&n, WaitResult::kInterrupted);
+  bool early = (main_is_interrupted(m, interrupt) || ends_at_once(m, n)) && take_out(&n, WaitResult::kInterrupted);
   if (!early) park(n.kind.load(std::memory_order_relaxed));
   m->waits_on = nullptr;
 }
@@ -101,7 +103,7 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
   }
   note_wait(v, n, deadline ? n.timer.deadline : sys::kForever);
   if (__builtin_expect(v->is_main, 0)) park_main(static_cast<MainThread*>(v), n, interrupt, !deadline);
-  else if (!(((n.cancellable && cancel_wanted(v)) || (!n.keeps_place && (signals_wanted(v) || masked_call_ended(v)))) && take_out(&n, WaitResult::kInterrupted)))
+  else if (!(ends_at_once(v, n) && take_out(&n, WaitResult::kInterrupted)))
     park(n.kind.load(std::memory_order_relaxed));
   if (deadline) TimerHeap::disarm(&n.timer);
   WaitResult r = n.result.load(std::memory_order_relaxed);

@@ -1,12 +1,10 @@
 // Main sleeps for short, again and again, beside two threads that compute for some ms at a time, with short sleeps in between: its OS thread is there for
 // it, and hardly computes for them. (A thread that computed kept carrier 0 from main till the monitor sent it away, and soon came back, or carrier 0 took it,
 // being idle: main was late by 2 to 5 ms in a turn out of four, and its OS thread computed for 1.0 to 2.4 s of 2.)
-#include "../check.h"
+#include "../progress/raw.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/syscall.h>
 
 enum { kWorkers = 2, kPieceUs = 3000, kSleepUs = 5000, kTurns = 300, kForOthersUs = 600000 };
 
@@ -21,9 +19,7 @@ static uint64_t cpu_us(void) {
 // Of the OS thread, whoever runs on it.
 static uint64_t os_cpu_us(void) {
   struct timespec t;
-  long r = SYS_clock_gettime;
-  __asm__ volatile("syscall" : "+a"(r) : "D"((long)CLOCK_THREAD_CPUTIME_ID), "S"(&t) : "rcx", "r11", "memory");
-  CHECK_EQ(r, 0);
+  CHECK_EQ(raw_call(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)&t, 0, 0, 0, 0), 0);
   return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 

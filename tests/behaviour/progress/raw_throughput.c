@@ -1,6 +1,7 @@
 // Issue 3, proof 1: 1,000 threads send bytes to and fro over 500 socket pairs while 50 others sit in bare system calls (read on a pipe,
 // nanosleep, futex, poll). They keep at least 80 % of the throughput that they have without the 50. Windows with and without alternate, so
-// that a slow moment of the machine hits both alike, and there are more of them where they tell little. How long it takes until all of the 50 sit there is printed, and what is done meanwhile.
+// that a slow moment of the machine hits both alike, and there are more of them where they tell little. How long it takes until all of the 50 sit
+// there is printed, and what is done meanwhile.
 #include "raw.h"
 
 #include <linux/futex.h>
