@@ -273,6 +273,10 @@ void mask_restore(const sigset_t* saved) noexcept;
 /// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
 void vfork_enter() noexcept;
 void vfork_leave() noexcept;
+/// Around an exec: while set, none of the runtime's signals is pending on the caller's OS thread, nor is sent there, since what is pending then ends the new
+/// program. False: nothing to do (a platform thread, a child in our memory). What it says goes to the other one. @thread any, not in a section
+bool exec_begins() noexcept;
+void exec_failed(bool begun) noexcept;
 /// First of all in a child that has our memory: its mask is the virtual thread's, and the kernel's affair from then on. @signal safe
 void vfork_in_child() noexcept;
 /// A child has the caller's memory and thread pointer, and runs beside it: it never parks, the caller does as before. -ENOTSUP on a slot.

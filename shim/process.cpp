@@ -27,6 +27,21 @@ class ExposedMask {
   sigset_t saved_;
 };
 
+/// Around an exec that may fail.
+class Exec {
+ public:
+  Exec() : begun_(vt::exec_begins()) {}
+  ~Exec() {
+    int e = errno;
+    vt::exec_failed(begun_);
+    errno = e;
+  }
+
+ private:
+  ExposedMask mask_;
+  bool begun_;
+};
+
 /// The arguments of an execl call: counted, then copied onto the stack by the macro below.
 int count_arguments(va_list args) {
   int n = 1;
@@ -37,23 +52,23 @@ int count_arguments(va_list args) {
 }  // namespace
 
 VT_EXPORT int execve(const char* path, char* const argv[], char* const env[]) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(execve)(path, argv, env);
 }
 VT_EXPORT int execv(const char* path, char* const argv[]) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(execv)(path, argv);
 }
 VT_EXPORT int execvp(const char* file, char* const argv[]) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(execvp)(file, argv);
 }
 VT_EXPORT int execvpe(const char* file, char* const argv[], char* const env[]) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(execvpe)(file, argv, env);
 }
 VT_EXPORT int fexecve(int fd, char* const argv[], char* const env[]) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(fexecve)(fd, argv, env);
 }
 #define VT_ARGV                                                   \
@@ -83,7 +98,7 @@ VT_EXPORT int execle(const char* path, const char* first, ...) {
   return execve(path, argv, env);
 }
 VT_EXPORT int execveat(int folder, const char* path, char* const argv[], char* const env[], int flags) {
-  ExposedMask mask;
+  Exec around;
   return VT_REAL(execveat)(folder, path, argv, env, flags);
 }
 

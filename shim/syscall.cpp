@@ -303,6 +303,8 @@ bool without_wait(long number, const Arguments& a, long* r) {
   switch (number) {
     case SYS_tgkill: *r = tgkill(a.number(0), a.number(1), a.number(2)); return true;
     case SYS_tkill: *r = raw_tkill(number, a); return true;
+    case SYS_execve: *r = execve(a.at<char>(0), a.at<char*>(1), a.at<char*>(2)); return true;
+    case SYS_execveat: *r = execveat(a.number(0), a.at<char>(1), a.at<char*>(2), a.at<char*>(3), a.number(4)); return true;
     case SYS_close: *r = close(a.number(0)); return true;
     case SYS_dup2: *r = dup2(a.number(0), a.number(1)); return true;
     case SYS_dup3: *r = dup3(a.number(0), a.number(1), a.number(2)); return true;

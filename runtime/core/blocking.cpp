@@ -14,6 +14,7 @@
 #include "core/pin.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
+#include "core/starter.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 #include "sys/futex.h"
@@ -24,6 +25,7 @@ namespace {
 
 constexpr unsigned kMaxThreads = 512;
 constexpr uint64_t kLinger = 2 * sys::kSecond;  // an idle one leaves after that
+constexpr uint64_t kRefusal = 2'000'000;        // ns: after one couldn't be started
 
 SpinLock lock{Rank::kBlocking};
 VThread* head = nullptr;
@@ -32,6 +34,9 @@ unsigned unclaimed = 0;  // threads that wait, or will soon, and that no push ha
 unsigned alive = 0;
 std::atomic<unsigned> started{0};
 std::atomic<uint32_t> pushed{0};  // futex: changes with each push
+unsigned asked_for = 0;           // threads, for the next batch
+uint32_t batches_begun = 0, batches_done = 0;
+uint64_t refused = 0;             // ns: none can be had until then
 Carrier* spare = nullptr;         // Carrier objects of threads that left; linked by `left`
 
 Carrier* new_carrier() noexcept {
@@ -51,6 +56,12 @@ Carrier* new_carrier() noexcept {
   return c;
 }
 
+/// @locks lock is held
+void put_back(Carrier* c) noexcept {
+  c->left = (VThread*)spare;
+  spare = c;
+}
+
 VThread* pop() noexcept {
   LockGuard guard(lock);
   VThread* v = head;
@@ -66,8 +77,7 @@ bool retire(Carrier* c) noexcept {
   if (!unclaimed) return false;
   --unclaimed;
   --alive;
-  c->left = (VThread*)spare;
-  spare = c;
+  put_back(c);
   return true;
 }
 
@@ -93,30 +103,51 @@ void* run(void* argument) noexcept {
 
 }  // namespace
 
-Claim blocking_claim() noexcept {
+Claim blocking_claim(uint32_t* asked) noexcept {
   {
     LockGuard guard(lock);
     if (unclaimed) {
       --unclaimed;
+      *asked = 0;
       return Claim::kYes;
     }
-    VThread* v = current();  // none: the monitor
-    if (alive == kMaxThreads || (v && v->carrier->is_strange)) return Claim::kNo;
-    ++alive;
+    if (alive == kMaxThreads || sys::now() < refused || starter_is_held_up(current() ? kThreadsPatience : kMonitorsPatience)) return Claim::kNo;
+    if (*asked && (int32_t)(*asked - batches_done) > 0) return Claim::kLater;
+    ++asked_for;  // at first, or somebody else has got that one
+    *asked = batches_begun + 1;
   }
-  Carrier* c = new_carrier();
-  int r = c ? os_thread_start(c, run) : ENOMEM;
-  if (r == 0) {
-    started.fetch_add(1, std::memory_order_relaxed);
-    return Claim::kYes;
+  starter_notice();
+  return Claim::kLater;
+}
+
+bool blocking_start_asked() noexcept {
+  unsigned n;
+  {
+    LockGuard guard(lock);
+    if (!asked_for) return false;
+    n = asked_for > unclaimed ? asked_for - unclaimed : 0;
+    asked_for = 0;
+    ++batches_begun;
+    if (n > kMaxThreads - alive) n = kMaxThreads - alive;
+    alive += n;
+  }
+  for (; n; --n) {
+    Carrier* c = new_carrier();
+    int r = c ? os_thread_start(c, run, c) : ENOMEM;
+    LockGuard guard(lock);
+    if (r == 0) {
+      started.fetch_add(1, std::memory_order_relaxed);
+      ++unclaimed;
+      continue;
+    }
+    if (c) put_back(c);
+    alive -= n;
+    refused = sys::now() + kRefusal;
+    break;
   }
   LockGuard guard(lock);
-  --alive;
-  if (c) {
-    c->left = (VThread*)spare;
-    spare = c;
-  }
-  return r == EBUSY ? Claim::kLater : Claim::kNo;
+  batches_done = batches_begun;
+  return true;
 }
 
 void blocking_unclaim() noexcept {
@@ -144,7 +175,9 @@ unsigned blocking_threads_started() noexcept { return started.load(std::memory_o
 void blocking_after_fork() noexcept {
   lock.reset();
   head = tail = nullptr;
-  unclaimed = alive = 0;
+  unclaimed = alive = asked_for = 0;
+  batches_done = batches_begun;
+  refused = 0;
 }
 
 namespace {
@@ -167,16 +200,25 @@ void run_pinned(void (*call)(void*), void* arg) {
 }  // namespace
 
 /// Not inlined: in the unit tests whoever was moved has other thread-local variables.
-__attribute__((noinline)) Claim blocking_move() noexcept {
+namespace {
+__attribute__((noinline)) Claim move_now(uint32_t* asked) noexcept {
   RuntimeSection section;
   VThread* v = current();
   if (!v || pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
-  Claim claim = blocking_claim();
+  Claim claim = blocking_claim(asked);
   if (claim != Claim::kYes) return claim;
   ++v->carrier->parks[(int)ParkReason::kBlocking];
   v->note.clear();  // for registry.cpp: what it waited for before
   to_blocking_thread();
   return claim;
+}
+}  // namespace
+
+bool blocking_move() noexcept {
+  uint32_t asked = 0;
+  Claim claim;
+  while ((claim = move_now(&asked)) == Claim::kLater) yield_now();
+  return claim == Claim::kYes;
 }
 
 void blocking_leave() noexcept {
@@ -191,9 +233,7 @@ void blocking_leave() noexcept {
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
   VThread* v = current();  // main may be a platform thread at any moment, when the runtime stops: its object stays
   if (!v || !can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
-  Claim claim;
-  while ((claim = blocking_move()) == Claim::kLater) yield_now();
-  bool moved = claim == Claim::kYes;
+  bool moved = blocking_move();
   if (!moved && v->exclusive) {
     run_pinned(call, arg);
     return;

@@ -10,16 +10,18 @@ namespace vt {
 struct VThread;
 
 /// Makes sure that a thread waits for the caller's push. kNo: none can be started; the caller then blocks its carrier, and the monitor
-/// compensates. kLater: not now (os_thread_start's EBUSY). @thread vthread, monitor
+/// compensates. kLater: the starter is making one; `asked` is the caller's, 0 at first, and tells that it has asked. @thread vthread, monitor
 enum class Claim : uint8_t { kYes, kNo, kLater };
-Claim blocking_claim() noexcept;
+Claim blocking_claim(uint32_t* asked) noexcept;
+/// Starts those. True if there was something to do. @thread the starter
+bool blocking_start_asked() noexcept;
 /// Gives a claim back unused. @thread any
 void blocking_unclaim() noexcept;
 /// @thread scheduler
 void blocking_push(VThread* v) noexcept;
 
-/// The caller goes to such a thread, and stays until it parks. kNo also if it's pinned, or on one. @thread vthread, not in a section @parks
-Claim blocking_move() noexcept;
+/// The caller goes to such a thread, and stays until it parks. False also if it's pinned, or on one. @thread vthread, not in a section @parks
+bool blocking_move() noexcept;
 /// The caller, whose own code goes on on such a thread (an event loop, or ejected), goes back to a carrier: it is about to bind itself to its OS
 /// thread, and nothing that waits comes back to this one. @thread vthread @parks
 void blocking_leave() noexcept;

@@ -21,6 +21,7 @@
 #include "core/pin.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
+#include "core/starter.h"
 #include "core/io_wait.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
@@ -117,7 +118,7 @@ int carrier_start() noexcept {
   Carrier* c = carrier_object(n);
   if (!c || !slot_reserve(c, false)) return -ENOMEM;
   opened.store(0, std::memory_order_relaxed);
-  int r = os_thread_start(c, carrier_main);
+  int r = os_thread_start(c, carrier_main, c);
   if (r == 0) {
     uint32_t result;
     while ((result = opened.load(std::memory_order_acquire)) == 0) sys::futex_wait(&opened, 0);
@@ -149,10 +150,17 @@ bool retire(Carrier* c) noexcept {
 }  // namespace
 
 void carrier_renew(Carrier* c) noexcept {
+  c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
+  c->renew_asked.store(true, std::memory_order_release);  // [renew]
+  starter_notice();
+}
+
+namespace {
+void make_anew(Carrier* c) noexcept {
   auto run = [](void* argument) noexcept -> void* {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
-    carrier->is_strange = false;
+    carrier->is_boxed = false;
     if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
@@ -161,21 +169,35 @@ void carrier_renew(Carrier* c) noexcept {
     carrier->run();
     return nullptr;
   };
-  c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
-  if (os_thread_start(c, run)) c->fitness.store(Fitness::kEnded, std::memory_order_relaxed);
+  if (os_thread_start(c, run, c)) c->fitness.store(Fitness::kEnded, std::memory_order_relaxed);
+}
+}  // namespace
+
+bool carriers_renew_asked() noexcept {
+  bool some = false;
+  for (unsigned i = 0, n = carrier_objects(); i < n; ++i) {
+    Carrier* c = carrier_at(i);
+    if (!c->renew_asked.exchange(false, std::memory_order_acquire)) continue;  // pairs with the monitor's release [renew]
+    make_anew(c);
+    some = true;
+  }
+  return some;
 }
 
 bool carrier_retire_last() noexcept {
-  LockGuard guard(start_lock);
+  if (!start_lock.try_lock()) return false;  // one is being started, which may take its time
   unsigned n = count.load(std::memory_order_relaxed);
-  if (n < 2 || !retire(carrier_at(n - 1))) return false;
-  carrier_at(n - 1)->view.close();
-  count.store(n - 1, std::memory_order_release);
-  return true;
+  bool left = n >= 2 && retire(carrier_at(n - 1));
+  if (left) {
+    carrier_at(n - 1)->view.close();
+    count.store(n - 1, std::memory_order_release);
+  }
+  start_lock.unlock();
+  return left;
 }
 
 bool carriers_retire_all() noexcept {
-  LockGuard guard(start_lock);
+  LockGuard guard(start_lock);  // the starter is paused
   while (unsigned n = count.load(std::memory_order_relaxed)) {
     Carrier* c = carrier_at(n - 1);
     if (c->is_main) {
@@ -214,7 +236,7 @@ bool Carrier::leave() noexcept {
   gone.store(1, std::memory_order_seq_cst);
   bool spoilt = fitness.load(std::memory_order_relaxed) != Fitness::kFit;  // what is common is others' to run
   if (queue.size() || __atomic_load_n(&mail, __ATOMIC_SEQ_CST) || __atomic_load_n(&requests, __ATOMIC_SEQ_CST) || reactor.in_flight() ||
-      timers.next() != sys::kForever ||
+      (timers.next() != sys::kForever && !is_boxed) ||  // the monitor's, then
       reserved.load(std::memory_order_relaxed) > spoilt || (common_queue.size() && !spoilt)) {
     gone.store(0, std::memory_order_relaxed);
     return false;
@@ -249,6 +271,10 @@ void Carrier::run() noexcept {
     if (__builtin_expect(fitness.load(std::memory_order_relaxed) == Fitness::kSpoilt, 0) && leave()) {
       fitness.store(Fitness::kEnded, std::memory_order_release);  // [renew]: the object is the monitor's
       return monitor_rescue();
+    }
+    if (__builtin_expect(is_boxed, 0)) {
+      sys::raw(SYS_sched_yield);
+      continue;  // it has been given something just now
     }
     // Idle protocol: we store idle, then load the queue's size; who enqueues stores the size, then loads idle. All four
     // are seq_cst, so at least one of us sees the other: either we look again, or it wakes us.
@@ -377,13 +403,22 @@ void kick_accept() noexcept {
 }
 
 void carrier_kick(Carrier* c, Kick kind) noexcept {
-  if (kick_signal <= 0) return;
+  if (kick_signal > 0) carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind);
+}
+
+bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept {
   siginfo_t info{};
-  info.si_signo = kick_signal;
+  info.si_signo = number;
   info.si_code = SI_QUEUE;
   info.si_pid = getpid();
-  info.si_value.sival_ptr = (char*)c + (uint64_t)kind;
-  sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, kick_signal, &info);
+  info.si_value.sival_ptr = (void*)word;
+  // To itself is no matter: that comes before its next instruction, or when the handler in which it stands has returned.
+  bool other = sys::raw(SYS_gettid) != c->os_tid;
+  if (other) c->senders.fetch_add(1, std::memory_order_seq_cst);  // [exec]
+  bool sent = !(other && c->in_exec.load(std::memory_order_seq_cst)) &&
+              sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, number, &info) == 0;
+  if (other) c->senders.fetch_sub(1, std::memory_order_release);
+  return sent;
 }
 
 void carriers_after_fork() noexcept {

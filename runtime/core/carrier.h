@@ -80,7 +80,6 @@ struct alignas(64) Carrier {
   std::atomic<uint32_t> idle{0};   // 1: sleeps in its ring; who makes it 0 wakes it
   std::atomic<uint32_t> reserved{0};  // pinned threads that are off it: > 0 and it runs nobody else. Its OS thread's to write; core/pin.h
   std::atomic<Fitness> fitness{Fitness::kFit};
-  bool is_strange = false;         // its thread changed it for good (pin_for_good): it starts no OS thread, which would inherit that. Its own
   std::atomic<uint32_t> asked{0};  // asked to help: steal once, whatever the policy
   std::atomic<bool> stuck{false};  // the monitor's view
   std::atomic<uint32_t> quit{0};   // 1: the monitor asks it to leave; 2: it decides; a futex
@@ -101,6 +100,9 @@ struct alignas(64) Carrier {
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
   VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)
 
+  std::atomic<bool> in_exec{false};    // its OS thread is in exec: no signals of ours
+  std::atomic<uint32_t> senders{0};    // others that are about to send one
+
   uint32_t index = 0;
   pid_t os_tid = 0;
   char* own_tp = nullptr;          // its native thread area
@@ -109,9 +111,12 @@ struct alignas(64) Carrier {
   void* robust_list = nullptr;     // what the kernel has for its OS thread, once somebody's else (sync/foreign.cpp)
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
+  uint32_t asked_for = 0;          // the monitor's: which batch of blocking threads is to have one for who blocks here
   uint32_t hog_ticks = 0;          // the monitor's: looks in a row at which it computed for one thread with I/O in flight
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
+  std::atomic<bool> renew_asked{false};  // the starter shall
+  std::atomic<bool> is_boxed{false};  // a seccomp filter lay on its OS thread, which ends without a call to its ring
   uint64_t seen_cpu = 0;           // its CPU time, ns, when the monitor last saw a switch
   uint64_t looked_cpu = 0;         // and at its last look
 
@@ -143,13 +148,15 @@ Carrier* carrier_at(unsigned index) noexcept;
 /// How many run when none is stuck.
 unsigned carrier_target() noexcept;
 
-/// Starts the next one. 0 or -errno. @thread platform (malloc, glibc's pthread_create)
+/// Starts the next one. 0 or -errno. @thread the starter, and who starts the runtime
 int carrier_start() noexcept;
 /// The calling OS thread, the main one, becomes carrier 0; its loop is the caller's to set up, before the others may see it. 0 or -errno.
 int carrier_adopt(Carrier** adopted) noexcept;
 void carrier_publish_adopted() noexcept;
-/// A new OS thread for one whose last was spoilt and has ended. @thread monitor
+/// A new OS thread for one whose last was spoilt and has ended: the starter makes it. @thread monitor
 void carrier_renew(Carrier* c) noexcept;
+/// True if there was one to make. @thread the starter
+bool carriers_renew_asked() noexcept;
 /// The one with the highest index leaves if it has nothing to do. @thread monitor
 bool carrier_retire_last() noexcept;
 /// All of them end, the main thread's last, which only gives up its ring. False, and nothing has changed, unless all have nothing to do.
@@ -173,6 +180,8 @@ enum class Kick : uint8_t {
 };
 inline constexpr uint64_t kKickKinds = 7;  // in the low bits of the carrier's address
 void carrier_kick(Carrier* c, Kick kind) noexcept;
+/// One of the runtime's signals for c's OS thread; `word` is its value. False: not sent, c is in exec, say. @thread any @signal safe
+bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept;
 /// In a signal handler: it interrupted a system call, which the kernel has set back to its start, or whose instruction comes next.
 bool at_call(const ucontext_t* uc) noexcept;
 /// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.

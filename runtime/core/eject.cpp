@@ -86,14 +86,7 @@ void accept_again() noexcept {
   sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, nullptr, sizeof one);
 }
 
-bool send_signal(Carrier* c, uint64_t kind) noexcept {
-  siginfo_t info{};
-  info.si_signo = signal_number;
-  info.si_code = SI_QUEUE;
-  info.si_pid = getpid();
-  info.si_value.sival_ptr = (char*)c + kind;
-  return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal_number, &info) == 0;
-}
+bool send_signal(Carrier* c, uint64_t kind) noexcept { return carrier_signal(c, signal_number, (uint64_t)c + kind); }
 /// The same when the handler in which the caller stands, on c's OS thread, has returned.
 void send_later(Carrier* c, uint64_t kind) noexcept {
   uint64_t one = sys::bit(signal_number);
@@ -324,14 +317,15 @@ void eject_restart_call(Carrier* c, void* context) noexcept {
   registers[REG_RIP] -= 2;
 }
 
-bool eject_blocked(Carrier* c, VThread* v) noexcept {
-  if (!may_be_ejected(c, v)) return false;
-  if (!eject_note_call(c) || is_bound_call(c->eject_call.number) || blocking_claim() != Claim::kYes) return false;
+Claim eject_blocked(Carrier* c, VThread* v) noexcept {
+  if (!may_be_ejected(c, v)) return Claim::kNo;
+  if (!eject_note_call(c) || is_bound_call(c->eject_call.number)) return Claim::kNo;
+  if (Claim claim = blocking_claim(&c->asked_for); claim != Claim::kYes) return claim;
   c->eject_to = nullptr;
   c->eject_firmly = false;
-  if (send(c, v)) return true;
+  if (send(c, v)) return Claim::kYes;
   blocking_unclaim();
-  return false;
+  return Claim::kNo;
 }
 
 bool eject_waiting(Carrier* c, VThread* v, Carrier* to) noexcept {

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <ucontext.h>
 
+#include "core/blocking.h"
+
 namespace vt {
 
 struct Carrier;
@@ -19,9 +21,9 @@ int eject_signal() noexcept;
 bool eject_note_call(Carrier* c) noexcept;
 /// In a signal handler on c's OS thread: if that interrupted the noted call and ended it with EINTR, it starts again.
 void eject_restart_call(Carrier* c, void* context) noexcept;
-/// `v` waits in the kernel on `c`: to a blocking thread with it. `v` computes there: to `to`'s queue. Does nothing where it can't be
-/// done (pinned, a stack too small for the handler, a call that belongs to its OS thread). True if the signal was sent. @thread monitor
-bool eject_blocked(Carrier* c, VThread* v) noexcept;
+/// `v` waits in the kernel on `c`: to a blocking thread with it. kNo: that can't be done (pinned, a stack too small for the handler, a call that belongs
+/// to its OS thread; no OS thread to be had). kYes: the signal was sent. @thread monitor
+Claim eject_blocked(Carrier* c, VThread* v) noexcept;
 /// Interrupts whoever runs on c, so that it looks at its signals. @thread any
 void eject_for_signals(Carrier* c) noexcept;
 /// The same when the handler in which the caller stands, on c's OS thread, has returned: the signal is blocked until then.
@@ -32,7 +34,7 @@ bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept;
 /// As eject_blocked, but `v` only goes to the end of the queue of `to`, c itself mostly, and waits again when its turn comes: where no OS thread can be
 /// had. @thread monitor
 bool eject_waiting(Carrier* c, VThread* v, Carrier* to) noexcept;
-/// `to` may be c itself, a slot: the others there have their turn. Not while v is in malloc's code, nor in libc's, unless `firmly`: core/slot.h.
+/// `v` computes on c: to `to`'s queue. True if the signal was sent. `to` may be c itself, a slot: the others there have their turn. Not while v is in malloc's code, nor in libc's, unless `firmly`: core/slot.h.
 bool eject_computing(Carrier* c, VThread* v, Carrier* to, bool firmly = true) noexcept;
 
 }  // namespace vt

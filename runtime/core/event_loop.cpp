@@ -58,7 +58,7 @@ bool event_loop_begins(VThread* v) noexcept {
   ++h.waits;
   if (v->note.changes() != h.parks) ++h.disturbed;
   if (!h.has_place) return false;
-  return v->carrier->is_blocking || blocking_move() == Claim::kYes;
+  return v->carrier->is_blocking || blocking_move();
 }
 
 void event_loop_waited(VThread* v) noexcept { v->loop.parks = v->note.changes(); }

@@ -11,6 +11,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "core/blocking.h"
 #include "core/carrier.h"
 #include "core/eject.h"
 #include "core/main_thread.h"
@@ -19,6 +20,7 @@
 #include "core/runtime.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
+#include "core/starter.h"
 #include "core/thread_signals.h"
 #include "core/unit_pool.h"
 #include "sys/clock.h"
@@ -77,15 +79,6 @@ bool main_is_zombie() noexcept {
   return state_in(text, n) == 'Z';
 }
 
-bool start_carrier() noexcept {
-  int r = carrier_start();
-  static bool told = false;  // one line, until it works again: this is tried at each tick
-  if (r == 0) told = false;
-  else if (r == -EBUSY) requested.store(1, std::memory_order_relaxed);  // at the next tick
-  else if (!told) told = true, VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
-  return r == 0;
-}
-
 /// CPU time that an OS thread of ours has used, ns: the clock of another thread of the process, as clock_getcpuclockid(3) forms it.
 uint64_t cpu_time(pid_t tid) noexcept {
   constexpr unsigned kPerThread = 4, kSchedClock = 2;
@@ -130,10 +123,9 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   if (c->queue.size() == 0 && !io) return;
   VThread* v = __atomic_load_n(&c->running, __ATOMIC_RELAXED);
   if (state == 'S') {
-    if (eject_blocked(c, v)) {  // then the carrier goes on by itself
-      quick_looks = kQuickLooks;
-      return;
-    }
+    Claim claim = eject_blocked(c, v);
+    if (claim == Claim::kYes) quick_looks = kQuickLooks;  // the carrier goes on by itself
+    if (claim != Claim::kNo) return;
     if (io && !swaps) {
       eject_note_call(c);
       carrier_kick(c, Kick::kBlocked);
@@ -153,7 +145,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
   // Its queue moves as a whole. To ask another one to steal wouldn't do: one that always has work never comes to it.
   Carrier* to = best_helper();
   if (!to || (!to->idle.load(std::memory_order_relaxed) && open_carriers() < carrier_target())) {
-    if (start_carrier()) to = carrier_at(carrier_count() - 1);
+    if (starter_ask_carrier() == 0) return;  // when it is there it idles
   }
   // No other: those behind it come first, there or where another can be ejected; the one for whom it waits, say for ld.so's lock, may be
   // among them. One that computes has had its time slice.
@@ -171,10 +163,7 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     if (computes) suspect = to, quick_looks = kQuickLooks;
   };
   give(main_tick(to));
-  if (to->is_main && c->queue.size() && start_carrier()) {  // who was sent off main's carrier isn't for it
-    to = carrier_at(carrier_count() - 1);
-    give(RunQueue::kNotMain);
-  }
+  if (to->is_main && c->queue.size() && starter_ask_carrier() == 0) return;  // who was sent off main's carrier isn't for it
   // Main, or a pinned thread, is left, and can run nowhere else; it may have the lock that is waited for.
   if (c->queue.size() == 0) return;
   if (computes) eject_computing(c, v, to);
@@ -195,6 +184,7 @@ bool look_around() noexcept {
   for (unsigned i = carrier_count(); i < carrier_objects(); ++i) quiet &= !rescue(carrier_at(i), now);
   for (unsigned i = 0; i < carrier_count(); ++i) {
     Carrier* c = carrier_at(i);
+    if (c->is_boxed && c->gone.load(std::memory_order_relaxed)) quiet &= !rescue(c, now);
     if (c->idle.load(std::memory_order_relaxed)) {
       c->seen_switches = 0;
       if (!c->idle_since) c->idle_since = now;
@@ -276,10 +266,7 @@ void* run(void*) noexcept {
   uint64_t created_then = 0;
   for (;;) {
     uint32_t seen = bell.load(std::memory_order_acquire);
-    if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target()) {
-      start_carrier();
-      carrier_want_help();
-    }
+    if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target()) starter_ask_carrier();
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     monitor_clock.store(sys::now(), std::memory_order_relaxed);
     signals_notify_all();
@@ -341,7 +328,7 @@ uint32_t monitor_ticks() noexcept { return ticks.load(std::memory_order_relaxed)
 int monitor_start() noexcept {
   os_tid.store(0, std::memory_order_relaxed);
   monitor_clock.store(sys::now(), std::memory_order_relaxed);
-  return os_thread_start(nullptr, run);
+  return os_thread_start(nullptr, run, nullptr);
 }
 
 void monitor_notice() noexcept {

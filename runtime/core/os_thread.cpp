@@ -12,7 +12,6 @@
 #include "core/affinity.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
-#include "core/loader_lock.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/thread_area.h"
@@ -109,9 +108,7 @@ unsigned long synchronous_signals() noexcept {
          bit(SIGPROF);
 }
 
-int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
-  LoaderLock lock(LoaderLock::kNow);
-  if (!lock && carrier_count()) return EBUSY;
+int os_thread_start(Carrier* c, void* (*run)(void*), void* argument) noexcept {
   uint64_t blocked = ~(synchronous_signals() | sys::kLibcSignals), saved = 0;  // 32, 33: glibc's own
   sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &saved, sizeof blocked);   // what the caller blocks may be pending
   pthread_attr_t attr;
@@ -119,7 +116,7 @@ int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept {
   pthread_attr_setstacksize(&attr, kStack);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
-  int r = libc_calls.pthread_create(c ? &c->native : &thread, &attr, run, c);
+  int r = libc_calls.pthread_create(c ? &c->native : &thread, &attr, run, argument);
   pthread_attr_destroy(&attr);
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
   return r;

@@ -5,10 +5,9 @@ namespace vt {
 
 struct Carrier;
 
-/// glibc's pthread_create with asynchronous signals blocked. 0 or an error number; EBUSY: ld.so's lock isn't free, another time (never for the
-/// first one of all). `c` may be null (the monitor).
-/// @thread any in user context
-int os_thread_start(Carrier* c, void* (*run)(void*)) noexcept;
+/// glibc's pthread_create with asynchronous signals blocked. 0 or an error number. `c` may be null (the monitor, the starter).
+/// @thread the starter, and who starts the runtime
+int os_thread_start(Carrier* c, void* (*run)(void*), void* argument) noexcept;
 /// First call on the new thread.
 void os_thread_prepare(Carrier* c, const char* name) noexcept;
 /// Last call: its own thread area is mounted again, so that glibc may end it.

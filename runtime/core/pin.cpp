@@ -10,6 +10,7 @@
 #include "core/monitor.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
+#include "core/starter.h"
 #include "sys/clock.h"
 
 extern "C" __attribute__((visibility("hidden"))) char __ehdr_start, etext;  // the linker's: where our own code lies
@@ -22,6 +23,7 @@ std::atomic<bool> pins_give_way{false};
 namespace {
 
 std::atomic<int (*)()> callback_hook{nullptr};
+constexpr uint64_t kPatience = sys::kSecond;    // with the lack of a carrier to be pinned to
 constexpr uint64_t kRenewEvery = sys::kSecond;  // between tries to get an OS thread for a carrier
 uint32_t main_pins = 0;  // main's, virtual or not; only the main OS thread's
 
@@ -93,43 +95,46 @@ void drop_pin(VThread* v) noexcept {
 
 // ---------------------------------------------------------------- a carrier to be pinned to
 
-/// Not carrier 0, which is main's: main could not run while somebody else has it. An idle one, a new one, or the one with the least to do.
-Carrier* carrier_to_settle_on(const Carrier* here, bool* later) noexcept {
+/// Not carrier 0, which is main's: main could not run while somebody else has it. One that runs nobody; if no other is to come, the one with the least to do.
+/// Null: there is none, or none yet (`later`).
+Carrier* carrier_to_settle_on(bool* later) noexcept {
   Carrier* best = nullptr;
-  *later = here->is_strange;
+  *later = false;
   for (unsigned i = 0, n = carrier_count(); i < n; ++i) {
     Carrier* c = carrier_at(i);
     if (c->is_main || !is_open(c)) continue;
-    if (c->idle.load(std::memory_order_relaxed)) return c;
+    if (c->stuck.load(std::memory_order_relaxed)) {
+      *later = true;
+      continue;
+    }
+    if (!__atomic_load_n(&c->running, __ATOMIC_RELAXED) && c->queue.size() == 0) return c;
     if (!best || c->queue.size() < best->queue.size()) best = c;
   }
-  if (here->is_strange) monitor_request_carrier();
-  else if (int r = carrier_start(); r == 0) return carrier_at(carrier_count() - 1);
-  else if (r == -EBUSY) *later = true;  // somebody has ld.so's lock
+  int r = starter_ask_carrier();
+  if (r == 0) best = nullptr;
+  *later |= r == 0 || r == -EBUSY;
   return best;
 }
 
 /// To a carrier that it may be pinned to. In a section. @parks
 int settle(VThread* v) noexcept {
-  constexpr int kWaits = 10'000;  // who has ld.so's lock may wait for us
-  for (int tries = 0, waits = 0; tries < 100; ++tries) {
+  for (uint64_t since = sys::now();;) {
     Carrier* c = v->carrier;
     // Reserved for another: we are only here because we were on our way somewhere.
     if (!c->is_main && !c->is_blocking && c->reserved.load(std::memory_order_relaxed) == 0) return 0;
     if (v->pins) return -EBUSY;  // inside a handler that must not move
     bool later;
-    Carrier* to = carrier_to_settle_on(c, &later);
-    if (!to && later && ++waits < kWaits) {
-      --tries;
-      yield_now();  // to wherever the monitor finds a place
+    Carrier* to = carrier_to_settle_on(&later);
+    if (sys::now() - since > kPatience || (!to && !later)) return -EAGAIN;
+    if (!to) {
+      yield_now();
       continue;
     }
-    if (!to) return -EAGAIN;
-    ++v->pins;  // nobody takes us elsewhere on the way
+    // Not pinned on the way: somebody else may be pinned there for ever meanwhile. Any other will do then, but main's.
+    v->off_main_until = RunQueue::kNotMain;
     move_to(v, to);
-    --v->pins;
+    v->off_main_until = 0;
   }
-  return -EAGAIN;
 }
 
 }  // namespace
@@ -236,7 +241,7 @@ int unpin_always() noexcept {
 
 void pin_for_good() noexcept {
   VThread* v = current();
-  if (v && v->exclusive) v->spoils = v->carrier->is_strange = true;
+  if (v && v->exclusive) v->spoils = true;
 }
 
 void pins_of_main(VThread* main) noexcept {
@@ -254,6 +259,7 @@ void pins_end(VThread* v) noexcept {
   for (; v->pinned_calls; --v->pinned_calls) unblock_pinned(c);  // that a cancellation has unwound
   if (!v->spoils) return;
   c->fitness.store(Fitness::kSpoilt, std::memory_order_relaxed);
+  c->is_boxed = v->boxed;
   if (!v->boxed) c->reserved.store(c->reserved.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   hand_over(c);
 }
@@ -263,7 +269,8 @@ void box() noexcept {
   if (!v || v->boxed || !v->exclusive) return;  // VTSHIM_PIN=none
   RuntimeSection section;
   v->boxed = true;
-  block_pinned(v);
+  Carrier* c = block_pinned(v);
+  for (; c->reactor.in_flight(); c->reactor.poll(c)) sys::raw(SYS_sched_yield);  // nothing can be taken from the ring later
 }
 void unbox() noexcept {
   VThread* v = current();
@@ -323,7 +330,7 @@ bool pins_look(uint64_t now) noexcept {
   if (idle) {
     carrier_wake(idle);
   } else if (!able) {
-    if (int r = carrier_start(); r < 0 && r != -EBUSY && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
+    if (int r = starter_ask_carrier(); r < 0 && r != -EBUSY && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
       static bool told = false;
       if (!told)
         complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs at times", -r, carrier_count());

@@ -23,6 +23,7 @@
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/signals.h"
+#include "core/starter.h"
 #include "core/tcache.h"
 #include "core/thread_area.h"
 #include "core/thread_signals.h"
@@ -110,6 +111,7 @@ void after_fork_in_child() noexcept {
   wait_table_after_fork();
   carriers_after_fork();
   monitor_after_fork();
+  starter_after_fork();
   blocking_after_fork();
   event_loops_after_fork();
   pins_after_fork(v);
@@ -221,9 +223,10 @@ bool runtime_stop() noexcept {
   bool stopped = false;
   // seq_cst: we store the phase, then look at the count; who creates a thread counts it, then looks at the phase
   phase.store(Phase::kStopping, std::memory_order_seq_cst);
-  if (live.load(std::memory_order_seq_cst) == 0 && blocking_threads_alive() == 0 && carriers_retire_all()) {
-    main_leave();
-    stopped = true;
+  if (live.load(std::memory_order_seq_cst) == 0 && starter_pause()) {
+    stopped = blocking_threads_alive() == 0 && carriers_retire_all();
+    if (stopped) main_leave(), starter_end();
+    else starter_resume();
   }
   phase.store(stopped ? Phase::kReady : Phase::kRunning, std::memory_order_seq_cst);
   start_lock.unlock();
@@ -244,7 +247,8 @@ bool start() noexcept {
   eject_install();
   slots_know_libc();
   bool joins = config.main_joins && !current() && getpid() == (pid_t)sys::raw(SYS_gettid);
-  int r = -monitor_start();
+  int r = -starter_start();
+  if (r == 0 && (r = -monitor_start()) < 0 && starter_pause()) starter_end();
   os_threads_take_setxid();  // which glibc's pthread_create has installed
   if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
@@ -315,6 +319,27 @@ void vfork_leave() noexcept {
   VThread* v = current();
   if (!v || --v->in_vfork || v->depth || !signals_are_ours(v)) return;
   if (signals_wanted(v)) signals_deliver(v, nullptr);  // who sent them found the thread in the kernel
+}
+
+bool exec_begins() noexcept {
+  VThread* v = current();
+  if (!v || is_child_in_memory(v)) return false;
+  vfork_enter();  // it stays on this OS thread, and a signal of ours that has come does nothing there
+  Carrier* c = v->carrier;
+  // seq_cst: we store in_exec, then look at the senders; who sends counts himself, then looks at in_exec [exec]
+  c->in_exec.store(true, std::memory_order_seq_cst);
+  while (c->senders.load(std::memory_order_seq_cst)) sys::raw(SYS_sched_yield);
+  uint64_t ours = runtime_signals(), mask = 0;  // a handler of the program's may have them blocked
+  sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, &mask, sizeof ours);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
+  return true;
+}
+void exec_failed(bool begun) noexcept {
+  if (!begun) return;
+  Carrier* c = current()->carrier;
+  c->in_exec.store(false, std::memory_order_relaxed);
+  if (c->is_main && signals_held()) carrier_kick(c, Kick::kHeld);
+  vfork_leave();
 }
 
 bool is_boxed() noexcept {

@@ -4,14 +4,15 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-enum { kBoxed = 3, kTurns = 4 };
-static int g_pipe[2], g_kills, g_stop;
-static sem_t g_sem, g_handled, g_end;
+enum { kBoxed = 3, kTurns = 4, kAtOnce = 12 };
+static int g_pipe[2], g_kills, g_stop, g_go;
+static sem_t g_sem, g_handled, g_end, g_boxed;
 
 static void on_signal(int signal) {
   (void)signal;
@@ -47,6 +48,15 @@ static void* boxed(void* arg) {
   return arg;
 }
 
+// Boxed together with others, and each ends only when all have come so far.
+static void* boxed_at_once(void* arg) {
+  while (!__atomic_load_n(&g_go, __ATOMIC_RELAXED)) sched_yield();
+  box((long)arg % 2);
+  CHECK_OK(sem_post(&g_boxed));
+  while (sem_wait(&g_end) != 0) CHECK_EQ(errno, EINTR);
+  return arg;
+}
+
 static void* free_one(void* arg) {
   do {
     CHECK(syscall(SYS_getppid) > 0);
@@ -55,8 +65,18 @@ static void* free_one(void* arg) {
   return NULL;
 }
 
+static void at_once(void) {
+  pthread_t threads[kAtOnce];
+  for (long i = 0; i < kAtOnce; ++i) threads[i] = start_thread(boxed_at_once, (void*)i);
+  __atomic_store_n(&g_go, 1, __ATOMIC_RELAXED);
+  for (int i = 0; i < kAtOnce; ++i)
+    while (sem_wait(&g_boxed) != 0) CHECK_EQ(errno, EINTR);
+  for (int i = 0; i < kAtOnce; ++i) CHECK_OK(sem_post(&g_end));
+  for (long i = 0; i < kAtOnce; ++i) CHECK_EQ((long)join_thread(threads[i]), i);
+}
+
 static void all(void) {
-  CHECK_OK(pipe(g_pipe) | sem_init(&g_sem, 0, 0) | sem_init(&g_handled, 0, 0) | sem_init(&g_end, 0, 0));
+  CHECK_OK(pipe(g_pipe) | sem_init(&g_sem, 0, 0) | sem_init(&g_handled, 0, 0) | sem_init(&g_end, 0, 0) | sem_init(&g_boxed, 0, 0));
   struct sigaction action = {.sa_handler = on_signal};
   CHECK_OK(sigaction(SIGUSR1, &action, NULL));
   pthread_t threads[kBoxed], others[4];
@@ -75,6 +95,7 @@ static void all(void) {
     for (long i = 0; i < kBoxed; ++i) CHECK_EQ((long)join_thread(threads[i]), i);
     for (int i = 0; i < 10; ++i) join_thread(start_thread(free_one, NULL));
   }
+  at_once();
   box(0);
   for (int i = 0; i < 10; ++i) {
     CHECK_ERR(syscall(SYS_getppid), EXDEV);
