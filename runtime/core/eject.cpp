@@ -329,7 +329,7 @@ Claim eject_blocked(Carrier* c, VThread* v) noexcept {
 }
 
 bool eject_waiting(Carrier* c, VThread* v, Carrier* to) noexcept {
-  if (!may_be_ejected(c, v) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
+  if (!may_be_ejected(c, v, to != c) || !eject_note_call(c) || is_bound_call(c->eject_call.number)) return false;
   c->eject_to = to;
   c->eject_firmly = false;
   return send(c, v);
