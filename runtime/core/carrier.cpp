@@ -87,6 +87,7 @@ Carrier* carrier_object(unsigned n) noexcept {
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);
   c->stuck.store(false, std::memory_order_relaxed);
+  c->kicked.store(false, std::memory_order_relaxed);
   c->reserved.store(0, std::memory_order_relaxed);
   c->fitness.store(Fitness::kFit, std::memory_order_relaxed);
   return c;
@@ -355,6 +356,13 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   if (!c || info->si_code != SI_QUEUE) return;
   if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
   if (kind == Kick::kHeld) return signals_run_held(c, static_cast<ucontext_t*>(context));
+  struct NoteRead {
+    Carrier* c;
+    bool was_needed;
+    ~NoteRead() {
+      if (was_needed) c->kicked.store(false, std::memory_order_release);
+    }
+  } note_read{c, kind == Kick::kBlocked};
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread. Or a handler of main's that has begun where
   // that was so.
@@ -367,7 +375,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
     if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
     return;
   }
-  if (kind == Kick::kBlocked) eject_restart_call(c, context);
+  eject_restart_call(c, context);  // one that seemed to compute may have begun to wait just now
   if (kind == Kick::kBlocked || kind == Kick::kMoveIo) c->reactor.cancel_all();
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
@@ -403,7 +411,10 @@ void kick_accept() noexcept {
 }
 
 void carrier_kick(Carrier* c, Kick kind) noexcept {
-  if (kick_signal > 0) carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind);
+  if (kick_signal <= 0) return;
+  if (kind == Kick::kBlocked) c->kicked.store(true, std::memory_order_relaxed);
+  bool sent = carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind);
+  if (kind == Kick::kBlocked && !sent) c->kicked.store(false, std::memory_order_relaxed);
 }
 
 bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept {

@@ -93,7 +93,8 @@ struct alignas(64) Carrier {
   struct {
     long number;
     uint64_t sp, pc;
-  } eject_call{};                        // the system call that it is in
+  } eject_call{};                        // the system call that it is in; the monitor's, but while `eject` or `kicked` stands
+  std::atomic<bool> kicked{false};       // Kick::kBlocked is on its way
   bool eject_firmly = false;             // on a slot: also out of libc's code
   std::atomic<bool> eject_put_off{false};  // on a slot: it was in such code
   SpinLock mail_lock{Rank::kMailbox};

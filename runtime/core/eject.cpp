@@ -181,6 +181,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   bool put_off = false;
   if (v != wanted || (to ? v->depth != 0 : is_inside(v)) || v->in_vfork || v->in_place || must_stay(v, to != c) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
       (put_off = !may_pause(c, uc))) {
+    eject_restart_call(c, uc);
     c->eject_put_off.store(put_off, std::memory_order_relaxed);
     if (!to) blocking_unclaim();
     c->eject.store(nullptr, std::memory_order_release);
@@ -212,7 +213,7 @@ bool send(Carrier* c, VThread* v) noexcept {
 bool may_be_ejected(Carrier* c, VThread* v, bool goes_elsewhere = true) noexcept {
   if (config.pin == PinPolicy::kCallback) return false;  // whoever stands in a callback can't be asked from a handler
   return signal_number > 0 && v && !must_stay(v, goes_elsewhere) && !v->in_vfork && (v->is_main || v->used_stack_size >= kStackNeeded) &&
-         !c->eject.load(std::memory_order_acquire);
+         !eject_is_coming(c);
 }
 
 /// Reads /proc/self/task/TID/syscall: "number a b c d e f sp pc". False if the thread is in none.
@@ -243,7 +244,7 @@ bool system_call(Carrier* c, long* number, uint64_t* sp, uint64_t* pc) noexcept 
 
 /// What the instruction that begins at `at` puts into eax, if it is a mov of a constant or of a register that a call keeps; else -1.
 long moved_to_eax(const uint8_t* at, const greg_t* registers) noexcept {
-  constexpr int kNames[] = {-1, -1, REG_RDX, REG_RBX, -1, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, -1, REG_R12, REG_R13, REG_R14, REG_R15};
+  constexpr int kNames[] = {-1, -1, -1, REG_RBX, -1, REG_RBP, -1, -1, -1, -1, -1, -1, REG_R12, REG_R13, REG_R14, REG_R15};
   uint8_t rex = (at[0] & 0xf2) == 0x40 ? *at++ : 0;  // without .X
   int32_t constant;
   memcpy(&constant, at + (at[0] == 0xc7 ? 2 : 1), sizeof constant);
@@ -254,7 +255,7 @@ long moved_to_eax(const uint8_t* at, const greg_t* registers) noexcept {
 }
 
 /// The number of a call that was interrupted, by the code before it: what was last moved to eax, where that makes sense. A guess that is made
-/// only where /proc doesn't tell; without it the program sees an EINTR.
+/// only where nothing was noted: /proc doesn't tell, or the call had just begun; without it the program sees an EINTR.
 long number_before(const greg_t* registers) noexcept {
   constexpr uintptr_t kFar = 48, kShortest = 2, kPage = 4096;
   auto* syscall = (const uint8_t*)registers[REG_RIP] - 2;
@@ -294,7 +295,13 @@ bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept {
   return true;
 }
 
+bool eject_is_coming(const Carrier* c) noexcept {
+  // pairs with the handlers' releases: they have read the note
+  return c->eject.load(std::memory_order_acquire) || c->kicked.load(std::memory_order_acquire);
+}
+
 bool eject_note_call(Carrier* c) noexcept {
+  if (eject_is_coming(c)) return false;
   long number = -1;
   uint64_t sp = 0, pc = 0;
   bool known = system_call(c, &number, &sp, &pc);
@@ -308,10 +315,8 @@ void eject_restart_call(Carrier* c, void* context) noexcept {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   if (registers[REG_RAX] != -EINTR) return;
   auto call = c->eject_call;
-  if (call.number == kHidden)
+  if (call.number == kHidden || (uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc)
     call.number = number_before(registers);
-  else if ((uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc)
-    return;
   if (!starts_again(call.number)) return;
   registers[REG_RAX] = call.number;
   registers[REG_RIP] -= 2;

@@ -17,9 +17,11 @@ struct VThread;
 /// Reserves the signal and installs its handler. @thread user context, once
 void eject_install() noexcept;
 int eject_signal() noexcept;
-/// The system call that `c` is in, for the handlers. @thread monitor
+/// The system call that `c` is in, for the handlers. False: it is in none, or a handler that is to come needs what was noted last. @thread monitor
 bool eject_note_call(Carrier* c) noexcept;
-/// In a signal handler on c's OS thread: if that interrupted the noted call and ended it with EINTR, it starts again.
+/// A handler is to come that needs what was noted. @thread monitor
+bool eject_is_coming(const Carrier* c) noexcept;
+/// In a signal handler on c's OS thread: if that interrupted a call, the noted one mostly, and ended it with EINTR, it starts again.
 void eject_restart_call(Carrier* c, void* context) noexcept;
 /// `v` waits in the kernel on `c`: to a blocking thread with it. kNo: that can't be done (pinned, a stack too small for the handler, a call that belongs
 /// to its OS thread; no OS thread to be had). kYes: the signal was sent. @thread monitor

@@ -126,13 +126,11 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     Claim claim = eject_blocked(c, v);
     if (claim == Claim::kYes) quick_looks = kQuickLooks;  // the carrier goes on by itself
     if (claim != Claim::kNo) return;
-    if (io && !swaps) {
-      eject_note_call(c);
-      carrier_kick(c, Kick::kBlocked);
-    }
-  } else if (computes && io) {
-    // What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
-    carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
+    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kBlocked);
+  } else if (computes && io && !eject_is_coming(c)) {  // whom a further signal found there, after that one, nobody knows
+    // It may have begun to wait just now, in a call that would end with EINTR then. What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
+    if (!eject_note_call(c)) carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
+    else if (!swaps) carrier_kick(c, Kick::kBlocked);
   }
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.
@@ -266,11 +264,12 @@ void* run(void*) noexcept {
   uint64_t created_then = 0;
   for (;;) {
     uint32_t seen = bell.load(std::memory_order_acquire);
-    if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target()) starter_ask_carrier();
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     monitor_clock.store(sys::now(), std::memory_order_relaxed);
     signals_notify_all();
     quiet = look_around() ? quiet + 1 : 0;
+    if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target() && starter_ask_carrier() == -EBUSY)
+      requested.store(1, std::memory_order_relaxed);  // at the next tick
     uint64_t now = sys::now();
     if (main_exited.load(std::memory_order_acquire) && live_threads() == 0 && main_is_zombie()) exit(0);
     // Threads may live and end between two looks.
@@ -342,7 +341,7 @@ void monitor_notice() noexcept {
 void monitor_rescue() noexcept { ring_bell(); }
 
 void monitor_request_carrier() noexcept {
-  if (requested.exchange(1, std::memory_order_seq_cst) == 0) ring_bell();
+  if (requested.exchange(1, std::memory_order_seq_cst) == 0 && sys::raw(SYS_gettid) != os_tid.load(std::memory_order_relaxed)) ring_bell();
 }
 
 void monitor_main_exited() noexcept {
