@@ -162,6 +162,7 @@ void make_anew(Carrier* c) noexcept {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
     carrier->is_boxed = false;
+    carrier->kicked.store(false, std::memory_order_relaxed);
     if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
@@ -354,8 +355,6 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   auto* c = (Carrier*)(word & ~(uint64_t)kKickKinds);
   auto kind = (Kick)(word & kKickKinds);
   if (!c || info->si_code != SI_QUEUE) return;
-  if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
-  if (kind == Kick::kHeld) return signals_run_held(c, static_cast<ucontext_t*>(context));
   struct NoteRead {
     Carrier* c;
     bool was_needed;
@@ -363,6 +362,8 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
       if (was_needed) c->kicked.store(false, std::memory_order_release);
     }
   } note_read{c, kind == Kick::kBlocked};
+  if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
+  if (kind == Kick::kHeld) return signals_run_held(c, static_cast<ucontext_t*>(context));
   VThread* v = c->running;
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread. Or a handler of main's that has begun where
   // that was so.
