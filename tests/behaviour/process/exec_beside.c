@@ -84,7 +84,7 @@ static void child(void) {
 }
 
 int main(void) {
-  for (g_by = 0; g_by < 20; ++g_by) {
+  for (g_by = 0; g_by < 8; ++g_by) {
     pid_t pid = fork_child(child);
     CHECK_CHILD_EXITS(pid, 21);
   }
