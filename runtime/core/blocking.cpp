@@ -25,7 +25,6 @@ namespace {
 
 constexpr unsigned kMaxThreads = 512;
 constexpr uint64_t kLinger = 2 * sys::kSecond;  // an idle one leaves after that
-constexpr uint64_t kRefusal = 2'000'000;        // ns: after one couldn't be started
 
 SpinLock lock{Rank::kBlocking};
 VThread* head = nullptr;
@@ -199,8 +198,8 @@ void run_pinned(void (*call)(void*), void* arg) {
 }
 }  // namespace
 
-/// Not inlined: in the unit tests whoever was moved has other thread-local variables.
 namespace {
+/// Not inlined: in the unit tests whoever was moved has other thread-local variables.
 __attribute__((noinline)) Claim move_now(uint32_t* asked) noexcept {
   RuntimeSection section;
   VThread* v = current();

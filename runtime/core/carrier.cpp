@@ -73,6 +73,8 @@ unsigned carrier_target() noexcept {
   return n;
 }
 
+unsigned carrier_limit() noexcept { return swaps ? carrier_target() : config.max_carriers; }
+
 namespace {
 /// The object for index n; kept when an OS thread can't be had for it. Null: no memory.
 Carrier* carrier_object(unsigned n) noexcept {
@@ -115,7 +117,7 @@ void carrier_publish_adopted() noexcept { count.store(1, std::memory_order_relea
 int carrier_start() noexcept {
   LockGuard guard(start_lock);
   unsigned n = count.load(std::memory_order_relaxed);
-  if (n >= (swaps ? carrier_target() : config.max_carriers)) return -EAGAIN;
+  if (n >= carrier_limit()) return -EAGAIN;
   Carrier* c = carrier_object(n);
   if (!c || !slot_reserve(c, false)) return -ENOMEM;
   opened.store(0, std::memory_order_relaxed);
@@ -413,9 +415,9 @@ void kick_accept() noexcept {
 
 void carrier_kick(Carrier* c, Kick kind) noexcept {
   if (kick_signal <= 0) return;
-  if (kind == Kick::kBlocked) c->kicked.store(true, std::memory_order_relaxed);
-  bool sent = carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind);
-  if (kind == Kick::kBlocked && !sent) c->kicked.store(false, std::memory_order_relaxed);
+  bool needs_note = kind == Kick::kBlocked;
+  if (needs_note) c->kicked.store(true, std::memory_order_relaxed);
+  if (!carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind) && needs_note) c->kicked.store(false, std::memory_order_relaxed);
 }
 
 bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept {

@@ -148,6 +148,8 @@ unsigned carrier_objects() noexcept;
 Carrier* carrier_at(unsigned index) noexcept;
 /// How many run when none is stuck.
 unsigned carrier_target() noexcept;
+/// How many there may be.
+unsigned carrier_limit() noexcept;
 
 /// Starts the next one. 0 or -errno. @thread the starter, and who starts the runtime
 int carrier_start() noexcept;

@@ -10,7 +10,6 @@
 #include <algorithm>
 
 #include "base/config.h"
-#include "base/log.h"
 #include "core/blocking.h"
 #include "core/carrier.h"
 #include "core/eject.h"

@@ -1,6 +1,5 @@
 #include "core/os_thread.h"
 
-#include <errno.h>
 #include <linux/rseq.h>
 #include <signal.h>
 #include <sys/auxv.h>

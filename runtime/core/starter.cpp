@@ -4,20 +4,16 @@
 
 #include <atomic>
 
-#include "base/config.h"
 #include "base/log.h"
 #include "core/blocking.h"
 #include "core/carrier.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
-#include "core/slot.h"
 #include "sys/clock.h"
 #include "sys/futex.h"
 
 namespace vt {
 namespace {
-
-constexpr uint64_t kRefusal = 2'000'000;   // ns: what couldn't be had isn't tried for again before that
 
 //   kIdle      waits for its bell              itself: kBusy; the monitor: kPaused
 //   kBusy      starts what was asked for       itself: kIdle
@@ -36,13 +32,13 @@ uint64_t with(uint64_t number, uint64_t s) noexcept { return number * kStates + 
 uint64_t number() noexcept { return state.load(std::memory_order_relaxed) / kStates; }
 
 void ring() noexcept {
-  bell.fetch_add(1, std::memory_order_release);
+  bell.fetch_add(1, std::memory_order_release);  // what was asked for comes before; pairs with the acquire in run()
   sys::futex_wake(&bell, 1);
 }
 
 /// True if there was something to do.
 bool start_asked_carrier() noexcept {
-  if (!carrier_asked.load(std::memory_order_acquire)) return false;
+  if (!carrier_asked.load(std::memory_order_acquire)) return false;  // pairs with the asker's release [asked]
   int r = carrier_start();
   static unsigned failures = 0;  // one line, until it works again; not at the first, which may be an exec's doing
   if (r == 0) {
@@ -89,10 +85,10 @@ int starter_start() noexcept {
 }
 
 int starter_ask_carrier() noexcept {
-  if (carrier_count() >= (swaps ? carrier_target() : config.max_carriers)) return -EAGAIN;
+  if (carrier_count() >= carrier_limit()) return -EAGAIN;
   if (sys::now() < carrier_refused.load(std::memory_order_relaxed)) return carrier_error.load(std::memory_order_relaxed);
   if (starter_is_held_up(kMonitorsPatience)) return -EBUSY;
-  carrier_asked.store(true, std::memory_order_release);
+  carrier_asked.store(true, std::memory_order_release);  // [asked]
   starter_notice();
   return 0;
 }

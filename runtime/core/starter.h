@@ -16,6 +16,8 @@ int starter_ask_carrier() noexcept;
 
 /// There is something else to start (blocking_start_asked, carriers_renew_asked). @thread any @signal safe
 void starter_notice() noexcept;
+/// ns: what couldn't be had isn't tried for again before that.
+inline constexpr uint64_t kRefusal = 2'000'000;
 /// It has owed an answer for `patience` ns: the monitor's, or that of a thread that gives way to others meanwhile. @thread any @signal safe
 inline constexpr uint64_t kMonitorsPatience = 4'000'000, kThreadsPatience = 1'000'000'000;
 bool starter_is_held_up(uint64_t patience) noexcept;
