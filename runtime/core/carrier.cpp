@@ -41,7 +41,7 @@ std::atomic<uint32_t> opened{0};  // futex for carrier_start: 0, then 1 or -errn
 void* carrier_main(void* argument) noexcept {
   auto* c = static_cast<Carrier*>(argument);
   os_thread_prepare(c, "vtshim-carrier");
-  int r = c->reactor.open();
+  int r = c->reactor.open(c->index == 0);
   kick_accept();
   if (r == 0) c->gone.store(0, std::memory_order_relaxed);
   opened.store(r < 0 ? (uint32_t)r : 1, std::memory_order_release);
@@ -102,7 +102,7 @@ int carrier_adopt(Carrier** adopted) noexcept {
   Carrier* c = carrier_object(0);
   if (!c || !slot_reserve(c, true)) return -ENOMEM;
   carriers[0].store(c, std::memory_order_release);
-  int r = c->reactor.open();
+  int r = c->reactor.open(true);
   if (r < 0) return r;
   c->is_main = true;
   if (objects.load(std::memory_order_relaxed) == 0) objects.store(1, std::memory_order_release);
@@ -165,7 +165,7 @@ void make_anew(Carrier* c) noexcept {
     os_thread_prepare(carrier, "vtshim-carrier");
     carrier->is_boxed = false;
     carrier->kicked.store(false, std::memory_order_relaxed);
-    if (carrier->reactor.open() < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
+    if (carrier->reactor.open(carrier->index == 0) < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
     carrier->reserved.store(0, std::memory_order_seq_cst);
@@ -221,7 +221,13 @@ long OsThreadView::read(int& fd, pid_t tid, const char* name, char* text, size_t
   if (fd < 0) {
     char path[64];
     print_into(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
-    fd = sys::move_up((int)sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC));
+    long opened = sys::raw(SYS_open, path, O_RDONLY | O_CLOEXEC);
+    fd = sys::move_up((int)opened, false);
+    if (fd < 0 && opened >= 0) {  // a place that the program may want: not for long
+      long n = sys::raw(SYS_pread64, opened, text, size, 0);
+      sys::raw(SYS_close, opened);
+      return n;
+    }
     if (fd < 0) return fd;
   }
   return sys::raw(SYS_pread64, fd, text, size, 0);
@@ -345,6 +351,7 @@ void end_call(ucontext_t* uc) noexcept {
 
 namespace {
 int kick_signal = 0;
+bool is_monitors(Kick kind) noexcept { return kind == Kick::kReap || kind == Kick::kMoveIo; }
 
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kSignalsComeLate = true;  // TSan keeps a signal for the fiber that it interrupted, which may be elsewhere by then
@@ -357,13 +364,13 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   auto* c = (Carrier*)(word & ~(uint64_t)kKickKinds);
   auto kind = (Kick)(word & kKickKinds);
   if (!c || info->si_code != SI_QUEUE) return;
-  struct NoteRead {
+  struct Arrived {
     Carrier* c;
-    bool was_needed;
-    ~NoteRead() {
-      if (was_needed) c->kicked.store(false, std::memory_order_release);
+    bool is_counted;
+    ~Arrived() {
+      if (is_counted) c->kicked.store(false, std::memory_order_release);
     }
-  } note_read{c, kind == Kick::kBlocked};
+  } arrived{c, is_monitors(kind)};
   if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
   if (kind == Kick::kHeld) return signals_run_held(c, static_cast<ucontext_t*>(context));
   VThread* v = c->running;
@@ -379,7 +386,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
     return;
   }
   eject_restart_call(c, context);  // one that seemed to compute may have begun to wait just now
-  if (kind == Kick::kBlocked || kind == Kick::kMoveIo) c->reactor.cancel_all();
+  if (kind == Kick::kMoveIo) io_waits_move(c);
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);
@@ -415,9 +422,9 @@ void kick_accept() noexcept {
 
 void carrier_kick(Carrier* c, Kick kind) noexcept {
   if (kick_signal <= 0) return;
-  bool needs_note = kind == Kick::kBlocked;
-  if (needs_note) c->kicked.store(true, std::memory_order_relaxed);
-  if (!carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind) && needs_note) c->kicked.store(false, std::memory_order_relaxed);
+  bool counts = is_monitors(kind);
+  if (counts) c->kicked.store(true, std::memory_order_relaxed);
+  if (!carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind) && counts) c->kicked.store(false, std::memory_order_relaxed);
 }
 
 bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept {

@@ -94,7 +94,7 @@ struct alignas(64) Carrier {
     long number;
     uint64_t sp, pc;
   } eject_call{};                        // the system call that it is in; the monitor's, but while `eject` or `kicked` stands
-  std::atomic<bool> kicked{false};       // Kick::kBlocked is on its way
+  std::atomic<bool> kicked{false};       // one of the monitor's kicks is on its way: the next comes after it
   bool eject_firmly = false;             // on a slot: also out of libc's code
   std::atomic<bool> eject_put_off{false};  // on a slot: it was in such code
   SpinLock mail_lock{Rank::kMailbox};
@@ -113,6 +113,7 @@ struct alignas(64) Carrier {
   OsThreadView view;
   uint64_t seen_switches = 0;      // the monitor's
   uint32_t asked_for = 0;          // the monitor's: which batch of blocking threads is to have one for who blocks here
+  uint32_t move_from = 0;          // io_waits_move(): the registry's slot at which it goes on
   uint32_t hog_ticks = 0;          // the monitor's: looks in a row at which it computed for one thread with I/O in flight
   uint64_t idle_since = 0;         // the monitor's: ns, 0 if it didn't idle at the last look
   uint64_t renewed_at = 0;         // the monitor's: ns
@@ -175,9 +176,8 @@ void kick_install() noexcept;
 /// A new carrier takes kicks. @thread the carrier
 void kick_accept() noexcept;
 enum class Kick : uint8_t {
-  kReap,     // it computes: takes in its finished I/O
-  kBlocked,  // it waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
-  kMoveIo,   // it computes for long: its unfinished I/O starts again elsewhere
+  kReap,     // the monitor's: it computes, and takes in its finished I/O
+  kMoveIo,   // the monitor's: it computes for long, or waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
   kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
   kHeld,     // carrier 0, by itself: the signals that are held have their handlers run
 };

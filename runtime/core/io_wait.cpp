@@ -2,6 +2,7 @@
 
 #include "core/cancel.h"
 #include "core/main_thread.h"
+#include "core/registry.h"
 #include "core/scheduler.h"
 #include "core/thread_signals.h"
 
@@ -99,6 +100,25 @@ void IoWait::finish(ParkReason reason, uint64_t deadline, bool always) noexcept 
   if (m && !signals_wanted(m)) return;
   if (owner->signals_pending.load(std::memory_order_relaxed) & owner->signals_awaited.load(std::memory_order_relaxed)) return;
   interrupted = signals_end_wait(owner, always || has_deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart);
+}
+
+void io_waits_move(Carrier* c) noexcept {
+  // The kernel's own "cancel all" goes through its table from the start for each operation: 10,000 take 10 s and more. One by one, each is found by its address.
+  constexpr uint32_t kFew = 256, kAtOnce = 1024, kSlotsAtOnce = 1 << 16;
+  if (c->reactor.in_flight() <= kFew) return c->reactor.cancel_all();
+  uint32_t found = 0;
+  auto look_at = [&](VThread* v) {
+    // In this order: its carrier is this one only if that mounted it last, which it can't do meanwhile; so the wait is in this ring, and nobody else ends it.
+    IoWait* w = v->io_wait.load(std::memory_order_acquire);  // pairs with finish()
+    if (!w || __atomic_load_n(&v->carrier, __ATOMIC_ACQUIRE) != c) return;
+    for (uint32_t i = 0; i < w->count; ++i)
+      if (w->entries[i].pending) c->reactor.cancel(&w->entries[i]), ++found;
+  };
+  if (MainThread* m = main_thread()) look_at(m);
+  for (uint32_t looks = 0, n = registry_count(); looks < n && looks < kSlotsAtOnce && found < kAtOnce; ++looks, ++c->move_from) {
+    if (c->move_from >= n) c->move_from = 0;
+    if (VThread* v = registry_at(c->move_from)) look_at(v);
+  }
 }
 
 void cancel_mailed(Carrier* c) noexcept {

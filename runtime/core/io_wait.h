@@ -48,6 +48,9 @@ struct IoWait {
   void cancel_rest() noexcept;
 };
 
+/// c computes or waits for long: what its ring holds is to start again elsewhere. Of much I/O a part goes at a time.
+/// @thread scheduler of c; in a handler, too
+void io_waits_move(Carrier* c) noexcept;
 /// Cancels the waits that others have put into c's mail. @thread scheduler of c
 void cancel_mailed(Carrier* c) noexcept;
 

@@ -125,11 +125,11 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     Claim claim = eject_blocked(c, v);
     if (claim == Claim::kYes) quick_looks = kQuickLooks;  // the carrier goes on by itself
     if (claim != Claim::kNo) return;
-    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kBlocked);
+    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kMoveIo);
   } else if (computes && io && !eject_is_coming(c)) {  // whom a further signal found there, after that one, nobody knows
     // It may have begun to wait just now, in a call that would end with EINTR then. What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
-    if (!eject_note_call(c)) carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
-    else if (!swaps) carrier_kick(c, Kick::kBlocked);
+    bool waits = eject_note_call(c);
+    if (!waits || !swaps) carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
   }
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.
@@ -222,11 +222,11 @@ bool thin_out(uint64_t now) noexcept {
 /// Waits for signals of the process, too: false if that can't be done, for want of descriptors.
 bool sleep_for_signals(uint64_t signals, uint32_t seen, const timespec* deadline, long* result) noexcept {
   static uint64_t watched = 0;
-  if (bell_fd < 0) bell_fd = sys::move_up((int)sys::raw(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK));
+  if (bell_fd < 0) bell_fd = sys::move_up((int)sys::raw(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK), true);
   if (signal_fd < 0) watched = 0;
   if (watched != signals) {
     long fd = sys::raw(SYS_signalfd4, signal_fd, &signals, sizeof signals, O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0) watched = signals, signal_fd = signal_fd < 0 ? sys::move_up((int)fd) : signal_fd;
+    if (fd >= 0) watched = signals, signal_fd = signal_fd < 0 ? sys::move_up((int)fd, true) : signal_fd;
   }
   if (bell_fd < 0 || signal_fd < 0) return false;
   // seq_cst: we store polls, then look at the bell; who rings counts the bell, then looks at polls

@@ -46,22 +46,28 @@ void probe(io_uring* ring) noexcept {
 }
 }  // namespace
 
-int Reactor::open() noexcept {
+int Reactor::open(bool needed) noexcept {
   int r = set_up(&ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
   if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
   if (r == -EINVAL) r = set_up(&ring_, 0);
   if (r < 0) return r;
-  ring_.ring_fd = ring_.enter_ring_fd = sys::move_up(ring_.ring_fd);
+  r = sys::move_up(ring_.ring_fd, needed);
+  if (r < 0) {
+    io_uring_queue_exit(&ring_);
+    return r;
+  }
+  ring_.ring_fd = ring_.enter_ring_fd = r;
   io_uring_ring_dontfork(&ring_);
   io_uring_register_ring_fd(&ring_);  // an enter then looks nothing up; if it can't be had, all goes as without
   probe(&ring_);
-  wake_fd_ = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
+  int wake = (int)sys::raw(SYS_eventfd2, 0, EFD_CLOEXEC);
+  wake_fd_ = sys::move_up(wake, needed);
   if (wake_fd_ < 0) {
+    if (wake >= 0) sys::raw(SYS_close, wake);
     sys::own(ring_.ring_fd, false);
     io_uring_queue_exit(&ring_);
     return wake_fd_;
   }
-  wake_fd_ = sys::move_up(wake_fd_);
   opened_ = true;
   arm_wake();
   return 0;

@@ -26,8 +26,8 @@ inline constexpr uint8_t kOpEpollWait = 59;
 
 class Reactor {
  public:
-  /// 0 or -errno. On the carrier's own OS thread: the ring belongs to it.
-  int open() noexcept;
+  /// 0 or -errno. On the carrier's own OS thread: the ring belongs to it. Where descriptors are short the program's come before those of a ring that isn't `needed`.
+  int open(bool needed) noexcept;
   void close() noexcept;
   /// In a forked child: the parent's descriptors.
   void abandon() noexcept;
@@ -43,7 +43,7 @@ class Reactor {
   /// Asks for an early end of `op`, which still completes.
   void cancel(IoOp* op) noexcept;
 
-  /// Asks for an early end of everything.
+  /// Asks for an early end of everything. The kernel looks at each operation for each: for some hundred at the most.
   void cancel_all() noexcept;
 
   /// Submits and collects what is finished, without waiting.

@@ -2,6 +2,7 @@
 // may be (daemons, closefrom(3)). Layer: sys. Any thread, signal safe.
 #pragma once
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -35,8 +36,9 @@ inline void close_own(int fd) noexcept {
   raw(SYS_close, fd);
 }
 
-/// Moves fd to a high number and returns that, or fd itself where none is free: ours from now on. -errno passes through.
-inline int move_up(int fd) noexcept {
+/// Moves fd to a high number and returns that: ours from now on. Where none is free, not even in the upper half of what RLIMIT_NOFILE allows, fd stays
+/// what it was and is returned if it's `needed`; else -EMFILE: the rest is the program's. -errno passes through.
+inline int move_up(int fd, bool needed) noexcept {
   if (fd < 0) return fd;
   constexpr long kTop = 1024, kRoom = 128;  // not higher: the kernel's table has as many places as the highest number
   struct {
@@ -45,8 +47,10 @@ inline int move_up(int fd) noexcept {
   raw(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
   long top = limit.now < (unsigned long)kTop ? (long)limit.now : kTop;
   long moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, top > 2 * kRoom ? top - kRoom : top / 2);
+  if (moved < 0 && top > 2 * kRoom) moved = raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, top / 2);
   if (moved >= 0) raw(SYS_close, fd);
-  else moved = fd;
+  else if (needed) moved = fd;
+  else return -EMFILE;
   own((int)moved, true);
   return (int)moved;
 }

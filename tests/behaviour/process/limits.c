@@ -47,11 +47,11 @@ static void few_files_later(void) {
   int fds[64], n = 0;
   while ((fds[n] = dup(2)) >= 0) ++n;
   CHECK_EQ(errno, EMFILE);
-  CHECK(fds[n - 1] == 19);
-  n -= 2;
-  CHECK_OK(close(fds[n]) | close(fds[n + 1]));
+  // The upper half is the runtime's as well. For a moment it may have one or two below: it's four that are given back for a pipe's two.
+  CHECK(getenv("LD_PRELOAD") ? fds[n - 1] >= 9 : fds[n - 1] == 19);
+  for (int i = 0; i < 4; ++i) CHECK_OK(close(fds[i]));
   use_threads();
-  while (n) CHECK_OK(close(fds[--n]));
+  while (n > 4) CHECK_OK(close(fds[--n]));
   limit(RLIMIT_NOFILE, 1024);
   use_threads();
 }
