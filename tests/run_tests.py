@@ -57,14 +57,60 @@ def command(source, out):
     return [exe]
 
 
+TOLD = 12000  # characters of a failure's output at the most
+DUMP_SIGNAL = 16  # SIGSTKFLT, which nobody sends
+
+
+def family(pid):
+    """It and its descendants."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as f: parents.setdefault(int(f.read().rpartition(")")[2].split()[1]), []).append(int(entry))
+        except OSError:
+            pass  # ended meanwhile
+    found = [pid]
+    for p in found: found += parents.get(p, [])
+    return found
+
+
+def what_hangs(process):
+    """Where each OS thread of a hung test is, and, if it has the shim, what each of its virtual threads waits for, as far as they tell; then it's killed. Its output."""
+    lines, pids = [], family(process.pid)
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/maps") as f: shimmed = LIB in f.read()
+            for tid in sorted(map(int, os.listdir(f"/proc/{pid}/task"))):
+                for name in ("stat", "wchan", "syscall", "stack"):
+                    try:
+                        with open(f"/proc/{pid}/task/{tid}/{name}") as f: lines.append(f"{pid} {tid} {name}: " + f.read(400).replace("\n", " ")[:60 if name == "stat" else None])
+                    except OSError as e:
+                        lines.append(f"{pid} {tid} {name}: {e.strerror}")
+            if shimmed: os.kill(pid, DUMP_SIGNAL)
+        except OSError as e:
+            lines.append(f"{pid}: {e}")
+    try:
+        text, _ = process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:
+        for pid in pids:
+            try: os.kill(pid, signal.SIGKILL)
+            except OSError: pass  # ended meanwhile
+        try:
+            text, _ = process.communicate(timeout=5)
+        except subprocess.TimeoutExpired as e:  # somebody else has the pipe
+            text = e.stdout or b""
+    return "\n".join(lines).encode()[:TOLD // 2] + b"\n" + text[-TOLD // 2:]
+
+
 def bounded(argv, extra, limit):
     """Runs argv with `extra` in the environment: its exit status, or "hang" after `limit` seconds, and its output."""
+    if "LD_PRELOAD" in extra: extra = {"VTSHIM_DUMP_SIGNAL": str(DUMP_SIGNAL), **extra}
+    process = subprocess.Popen(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        r = subprocess.run(argv, env={**os.environ, **extra}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           timeout=limit)
-        return r.returncode, r.stdout
-    except subprocess.TimeoutExpired as e:
-        return "hang", e.stdout or b""
+        text, _ = process.communicate(timeout=limit)
+        return process.returncode, text
+    except subprocess.TimeoutExpired:
+        return "hang", what_hangs(process)
 
 
 SANITIZERS = {"plain": "none", "asan+ubsan": "address,undefined", "tsan": "thread"}
@@ -145,7 +191,7 @@ def main():
             count[word] += 1
             print(f"{word:5}{line}", flush=True)
             if word == "FAIL":
-                print(text.decode(errors="replace")[-4000:], flush=True)
+                print(text.decode(errors="replace")[-TOLD:], flush=True)
 
     for name, sanitizer in SANITIZERS.items():
         if pattern in "unit." + name:

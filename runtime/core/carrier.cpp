@@ -89,7 +89,7 @@ Carrier* carrier_object(unsigned n) noexcept {
   __atomic_store_n(&c->running, (VThread*)nullptr, __ATOMIC_RELAXED);
   c->idle.store(0, std::memory_order_relaxed);
   c->stuck.store(false, std::memory_order_relaxed);
-  c->kicked.store(false, std::memory_order_relaxed);
+  c->kicked.store(Kicked::kNo, std::memory_order_relaxed);
   c->reserved.store(0, std::memory_order_relaxed);
   c->fitness.store(Fitness::kFit, std::memory_order_relaxed);
   return c;
@@ -164,7 +164,7 @@ void make_anew(Carrier* c) noexcept {
     auto* carrier = static_cast<Carrier*>(argument);
     os_thread_prepare(carrier, "vtshim-carrier");
     carrier->is_boxed = false;
-    carrier->kicked.store(false, std::memory_order_relaxed);
+    carrier->kicked.store(Kicked::kNo, std::memory_order_relaxed);
     if (carrier->reactor.open(carrier->index == 0) < 0) return carrier->fitness.store(Fitness::kEnded, std::memory_order_release), nullptr;
     kick_accept();
     carrier->fitness.store(Fitness::kFit, std::memory_order_relaxed);
@@ -368,7 +368,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
     Carrier* c;
     bool is_counted;
     ~Arrived() {
-      if (is_counted) c->kicked.store(false, std::memory_order_release);
+      if (is_counted) c->kicked.store(Kicked::kNo, std::memory_order_release);
     }
   } arrived{c, is_monitors(kind)};
   if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
@@ -420,11 +420,11 @@ void kick_accept() noexcept {
   sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &bits, nullptr, sizeof bits);
 }
 
-void carrier_kick(Carrier* c, Kick kind) noexcept {
-  if (kick_signal <= 0) return;
+void carrier_kick(Carrier* c, Kick kind, bool noted) noexcept {
   bool counts = is_monitors(kind);
-  if (counts) c->kicked.store(true, std::memory_order_relaxed);
-  if (!carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind) && counts) c->kicked.store(false, std::memory_order_relaxed);
+  if (kick_signal <= 0 || (counts && c->kicked.load(std::memory_order_relaxed) != Kicked::kNo)) return;
+  if (counts) c->kicked.store(noted ? Kicked::kNoted : Kicked::kYes, std::memory_order_relaxed);
+  if (!carrier_signal(c, kick_signal, (uint64_t)c + (uint64_t)kind) && counts) c->kicked.store(Kicked::kNo, std::memory_order_relaxed);
 }
 
 bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept {

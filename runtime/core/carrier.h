@@ -31,6 +31,8 @@ struct OsThreadView {
   void close() noexcept;
 };
 
+enum class Kicked : uint8_t { kNo, kYes, kNoted };  // kNoted: the kick's handler needs the note of the call
+
 //   kFit      an OS thread like any other                its thread, when one that changed it for good ends there: kSpoilt
 //   kSpoilt   reserved for nobody, till nothing is       its OS thread, with its last touch of the carrier: kEnded
 //             in flight; or a new OS thread starts       the new one: kFit, or kEnded (no ring to be had)
@@ -94,7 +96,7 @@ struct alignas(64) Carrier {
     long number;
     uint64_t sp, pc;
   } eject_call{};                        // the system call that it is in; the monitor's, but while `eject` or `kicked` stands
-  std::atomic<bool> kicked{false};       // one of the monitor's kicks is on its way: the next comes after it
+  std::atomic<Kicked> kicked{Kicked::kNo};  // one of the monitor's kicks is on its way: the next comes after it
   bool eject_firmly = false;             // on a slot: also out of libc's code
   std::atomic<bool> eject_put_off{false};  // on a slot: it was in such code
   SpinLock mail_lock{Rank::kMailbox};
@@ -182,7 +184,8 @@ enum class Kick : uint8_t {
   kHeld,     // carrier 0, by itself: the signals that are held have their handlers run
 };
 inline constexpr uint64_t kKickKinds = 7;  // in the low bits of the carrier's address
-void carrier_kick(Carrier* c, Kick kind) noexcept;
+/// `noted`: for the monitor, which has noted the call (core/eject.h). One of its kicks at a time.
+void carrier_kick(Carrier* c, Kick kind, bool noted = false) noexcept;
 /// One of the runtime's signals for c's OS thread; `word` is its value. False: not sent, c is in exec, say. @thread any @signal safe
 bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept;
 /// In a signal handler: it interrupted a system call, which the kernel has set back to its start, or whose instruction comes next.

@@ -297,7 +297,7 @@ bool eject_for_main(Carrier* c, VThread* v, const ucontext_t* over) noexcept {
 
 bool eject_is_coming(const Carrier* c) noexcept {
   // pairs with the handlers' releases: they have read the note
-  return c->eject.load(std::memory_order_acquire) || c->kicked.load(std::memory_order_acquire);
+  return c->eject.load(std::memory_order_acquire) || c->kicked.load(std::memory_order_acquire) == Kicked::kNoted;
 }
 
 bool eject_note_call(Carrier* c) noexcept {

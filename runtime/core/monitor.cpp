@@ -125,11 +125,11 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     Claim claim = eject_blocked(c, v);
     if (claim == Claim::kYes) quick_looks = kQuickLooks;  // the carrier goes on by itself
     if (claim != Claim::kNo) return;
-    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kMoveIo);
+    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kMoveIo, true);
   } else if (computes && io && !eject_is_coming(c)) {  // whom a further signal found there, after that one, nobody knows
     // It may have begun to wait just now, in a call that would end with EINTR then. What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
     bool waits = eject_note_call(c);
-    if (!waits || !swaps) carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo);
+    if (!waits || !swaps) carrier_kick(c, swaps || ++c->hog_ticks < kHogTicks ? Kick::kReap : Kick::kMoveIo, waits);
   }
   if (c->queue.size() == 0) return;
   // Whoever waits there can run nowhere else.

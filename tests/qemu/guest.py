@@ -60,7 +60,7 @@ def main():
         tty.setraw(port, termios.TCSANOW)
 
         def report(word, line="", seconds=0, text=b""):
-            port.write(json.dumps([word, line, seconds, text.decode(errors="replace")[-4000:]]).encode() + b"\n")
+            port.write(json.dumps([word, line, seconds, text.decode(errors="replace")[-tests.TOLD:]]).encode() + b"\n")
 
         def run(program):
             begun = time.monotonic()

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 
-enum { kSleepers = 100, kSeconds = 3, kTurnUs = 20000 };
+enum { kSleepers = 100, kReaders = 4, kSeconds = 3, kTurnUs = 20000 };
 static const double kLate = 0.2;
 
 typedef struct {
@@ -18,6 +18,7 @@ typedef struct {
 } Gaps;
 
 static atomic_int g_stop;
+static int g_pipe[2];
 static Gaps g_gaps[kSleepers];
 
 static long long now_us(void) {
@@ -29,6 +30,13 @@ static long long now_us(void) {
 static void* spin(void* arg) {
   volatile unsigned long x = 0;
   while (!atomic_load_explicit(&g_stop, memory_order_relaxed)) x = x * 3 + 1;
+  return arg;
+}
+
+// While it waits there is I/O in flight, which is another reason for the runtime to interrupt who computes.
+static void* reader(void* arg) {
+  char c;
+  CHECK_EQ(read(g_pipe[0], &c, 1), 1);
   return arg;
 }
 
@@ -83,7 +91,9 @@ int main(void) {
     sleep_often(&control->gaps, &control->stop);
     _exit(0);
   }
-  pthread_t spinning[spinners], sleeping[kSleepers];
+  CHECK_OK(pipe(g_pipe));
+  pthread_t spinning[spinners], sleeping[kSleepers], reading[kReaders];
+  for (int i = 0; i < kReaders; ++i) reading[i] = start_thread(reader, NULL);
   for (int i = 0; i < spinners; ++i) spinning[i] = start_thread(spin, NULL);
   for (long i = 0; i < kSleepers; ++i) sleeping[i] = start_thread(sleeper, (void*)i);
   sleep_ms(kSeconds * 1000);
@@ -98,6 +108,8 @@ int main(void) {
     if (g_gaps[i].late > most.late) most.late = g_gaps[i].late;
     if (g_gaps[i].turns < most.turns) most.turns = g_gaps[i].turns;
   }
+  CHECK_EQ(write(g_pipe[1], "xxxx", kReaders), kReaders);
+  for (int i = 0; i < kReaders; ++i) join_thread(reading[i]);
   CHECK_CHILD_EXITS(child, 0);
   fprintf(stderr, "worst gap %lld us, %lld us late in all, fewest turns %ld; a process beside it: %lld us, %lld us, %ld turns; %.2f of the CPUs' time\n",
           most.worst, most.late, most.turns, control->gaps.worst, control->gaps.late, control->gaps.turns, share);

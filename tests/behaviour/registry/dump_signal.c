@@ -43,9 +43,10 @@ static void on_usr2(int signal) {
 int main(int argc, char** argv) {
   (void)argc;
   if (!dlsym(RTLD_DEFAULT, "vtshim_dump")) return 0;
-  if (!getenv("VTSHIM_DUMP_SIGNAL")) {
-    char number[16];
-    snprintf(number, sizeof number, "%d", SIGUSR2);
+  char number[16];
+  snprintf(number, sizeof number, "%d", SIGUSR2);
+  const char* set = getenv("VTSHIM_DUMP_SIGNAL");  // the tests' runner has another
+  if (!set || strcmp(set, number) != 0) {
     CHECK_OK(setenv("VTSHIM_DUMP_SIGNAL", number, 1));
     execv("/proc/self/exe", argv);
     check_fail(__FILE__, __LINE__, errno, "execv");

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 ROUNDS = 4
 CENSUS = 4500  # above the most that a round has alive: the pool of 2,000, the one before it that still ends, and the others
 seconds = float(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("VTSHIM_TEST_SECONDS", 5))
-faulthandler.dump_traceback_later(seconds + 45, exit=True)
+faulthandler.dump_traceback_later(seconds + 120, exit=True)  # it takes 10 s, and 20 beside other work
 end = 0
 running = lambda: time.monotonic() < end
 totals, errors = {}, []
