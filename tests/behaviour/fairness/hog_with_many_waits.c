@@ -3,8 +3,6 @@
 #include "../check.h"
 
 #include <stdatomic.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 
 enum { kRounds = 3, kComputeMs = 100, kMostMs = 2000 };
 static int g_count, g_pipe[2];
