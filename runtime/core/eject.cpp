@@ -115,6 +115,9 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   return_here(uc);
 }
 
+/// With all of malloc's locks: no other's turn comes first.
+bool computes_in_fork(const Carrier* c, const VThread* v) noexcept { return v->in_fork && c->eject_call.number == -1; }
+
 /// To the end of its own carrier's queue main may go, too.
 bool must_stay(const VThread* v, bool goes_elsewhere = true) noexcept { return swaps || !goes_elsewhere ? v->pins : v->stays(); }
 
@@ -179,7 +182,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
   VThread* v = c->running;
   Carrier* to = c->eject_to;
   bool put_off = false;
-  if (v != wanted || (to ? v->depth != 0 : is_inside(v)) || v->in_vfork || v->in_place || must_stay(v, to != c) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
+  if (v != wanted || is_inside(v) || computes_in_fork(c, v) || v->in_vfork || v->in_place || must_stay(v, to != c) || c->in_handler || on_signal_stack(uc) || over_libc_handler(uc) ||
       (put_off = !may_pause(c, uc))) {
     eject_restart_call(c, uc);
     c->eject_put_off.store(put_off, std::memory_order_relaxed);

@@ -125,7 +125,8 @@ void look_at_stuck(Carrier* c, uint64_t now) noexcept {
     Claim claim = eject_blocked(c, v);
     if (claim == Claim::kYes) quick_looks = kQuickLooks;  // the carrier goes on by itself
     if (claim != Claim::kNo) return;
-    if (io && !swaps && eject_note_call(c)) carrier_kick(c, Kick::kMoveIo, true);
+    // On a slot I/O stays; who is runnable has his turn before further I/O is looked for.
+    if (io && (!swaps || c->queue.size() == 0) && eject_note_call(c)) carrier_kick(c, swaps ? Kick::kReap : Kick::kMoveIo, true);
   } else if (computes && io && !eject_is_coming(c)) {  // whom a further signal found there, after that one, nobody knows
     // It may have begun to wait just now, in a call that would end with EINTR then. What computes for long waits for CPUs, too, and so does the kick: its I/O goes to a ring whose owner is at hand.
     bool waits = eject_note_call(c);

@@ -58,13 +58,16 @@ std::atomic<uint64_t> created{0};
 // ---------------------------------------------------------------- fork
 // Registered at boot, before any handler of the program: so `prepare` runs last and the others run first. The program's
 // handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork"). That waits for locks of libc's, whose
-// holder may need this carrier, or be a thread that parked in fflush(NULL): so no lock that virtual threads may want is held meanwhile (start_lock is wanted
-// only where there are none), and the runtime's handlers come through.
+// holder may need this carrier, or be a thread that parked in fflush(NULL): so no lock that virtual threads may want is held meanwhile, and the runtime's
+// handlers come through. Start_lock is wanted only where there are none; as long as its caller lives the runtime doesn't stop.
+
+bool keeps_from_stopping(const VThread* v) noexcept { return v && !v->is_main; }
 
 void before_fork() noexcept {
   for (;;) {
     Self* s = self();
     RuntimeSection::enter(s);  // spans the fork
+    if (keeps_from_stopping(current())) break;
     start_lock.lock();
     if (s == self()) break;  // else as in runtime_start()
     start_lock.unlock();
@@ -74,8 +77,9 @@ void before_fork() noexcept {
 }
 
 void after_fork_in_parent() noexcept {
-  if (VThread* v = current()) v->in_fork = false;
-  start_lock.unlock();
+  VThread* v = current();
+  if (v) v->in_fork = false;
+  if (!keeps_from_stopping(v)) start_lock.unlock();
   RuntimeSection::leave(self());
 }
 
@@ -117,7 +121,8 @@ void after_fork_in_child() noexcept {
   pins_after_fork(v);
   unit_pool_after_fork(v);
   live.store(0, std::memory_order_relaxed);
-  if (phase.load(std::memory_order_relaxed) == Phase::kRunning) phase.store(Phase::kReady, std::memory_order_relaxed);
+  Phase p = phase.load(std::memory_order_relaxed);  // kStopping: the monitor just looked
+  if (p == Phase::kRunning || p == Phase::kStopping) phase.store(Phase::kReady, std::memory_order_relaxed);
 }
 
 // ---------------------------------------------------------------- counters
