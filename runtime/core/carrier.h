@@ -95,7 +95,7 @@ struct alignas(64) Carrier {
   struct {
     long number;
     uint64_t sp, pc;
-  } eject_call{};                        // the system call that it is in; the monitor's, but while `eject` or `kicked` stands
+  } eject_call{};                        // the system call that it is in; the monitor's, but while eject_is_coming()
   std::atomic<Kicked> kicked{Kicked::kNo};  // one of the monitor's kicks is on its way: the next comes after it
   bool eject_firmly = false;             // on a slot: also out of libc's code
   std::atomic<bool> eject_put_off{false};  // on a slot: it was in such code

@@ -12,7 +12,7 @@ if os.environ.get("LD_PRELOAD"):
 PRELOAD = os.environ.pop("VTSHIM_TEST_PRELOAD", "")
 SHIM, CHAOS = bool(PRELOAD), os.environ.get("VTSHIM_CHAOS", "0") != "0"
 LIMIT = int(os.environ.get("VTSHIM_TEST_APP_LIMIT", "100"))  # s
-DUMP = 44  # a signal that none of the programs uses
+DUMP = int(os.environ.get("VTSHIM_DUMP_SIGNAL", 16))  # the runner's, else SIGSTKFLT; none of the programs uses it
 LIB = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(LIB)))
 begun = time.monotonic()
