@@ -111,6 +111,7 @@ void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   if (is_put_off(c, uc, kForSignals)) return;
   if (!signals_wanted(v)) return;
   accept_again();
+  signal_take_pipe();  // a handler may wait, and go on elsewhere
   if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
   return_here(uc);
 }
@@ -131,6 +132,7 @@ void make_room(Carrier* c, ucontext_t* uc) noexcept {
   {
     RuntimeSection section;
     accept_again();
+    signal_take_pipe();
     move_to(v, c);
   }
   return_here(uc);
@@ -197,6 +199,7 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
     eject_restart_call(c, uc);
     c->eject.store(nullptr, std::memory_order_release);
     leaves = !calls || may_be_called_for(uc);
+    signal_take_pipe();  // it may stand between a write and the look at what that left here
     if (leaves) eject(v, to);
     else blocking_unclaim();
   }

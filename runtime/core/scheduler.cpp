@@ -358,6 +358,7 @@ void move_to(VThread* v, Carrier* to) noexcept {
 void to_blocking_thread() noexcept { leave(current(), Commit::kToBlocking); }
 void from_blocking_thread() noexcept {
   VThread* v = current();
+  signal_take_pipe();  // what libc's own writes left there
   leave(v, Commit::kFromBlocking);
   if (v->is_main) main_signals_settle(static_cast<MainThread*>(v));
 }

@@ -1,6 +1,7 @@
 // Waiting for signals: sigsuspend, pause, sigwait and their kin; waits under a mask of their own. Layer: io.
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #include "api.h"
@@ -10,6 +11,7 @@
 #include "core/thread_signals.h"
 #include "core/wait_table.h"
 #include "sys/clock.h"
+#include "sys/signal_bits.h"
 
 namespace vt {
 namespace {
@@ -122,6 +124,7 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
   VThread* v = current();
   uint64_t bits = bits_of(set) & ~runtime_signals();
   if (!v->is_main) v->signals_awaited.store(bits, std::memory_order_seq_cst);
+  if (bits & sys::bit(SIGPIPE)) signal_take_pipe();  // before a section's end leads to another OS thread
   uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
   siginfo_t found{};
   long fd = -1, r;
