@@ -9,6 +9,7 @@
 
 #include <new>
 
+#include "api.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "core/cancel.h"
@@ -342,11 +343,37 @@ bool at_call(const ucontext_t* uc) noexcept {
   return next[0] == 0x0f && next[1] == 0x05 && registers[REG_RAX] >= 0 && registers[REG_RAX] <= 1000;
 }
 
-void end_call(ucontext_t* uc) noexcept {
-  if (sys::stop_call(uc) || !at_call(uc)) return;
+asm(R"(
+    .text
+    .hidden vt_call_ended
+    .type vt_call_ended, @function
+    ud2
+vt_call_ended:
+    .cfi_startproc
+    .cfi_register %rip, %rcx
+    jmp *%rcx
+    .cfi_endproc
+    .size vt_call_ended, .-vt_call_ended
+)");
+extern "C" const char vt_call_ended[];
+
+void call_has_ended(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
-  registers[REG_RAX] = -EINTR;
-  registers[REG_RIP] += 2;
+  auto* next = (const unsigned char*)registers[REG_RIP];
+  if (registers[REG_RAX] != -EINTR || next[-2] != 0x0f || next[-1] != 0x05) return;
+  // One that is pending would take this end for its own doing if it saw that instruction. rcx is the call's to change.
+  registers[REG_RCX] = registers[REG_RIP];
+  registers[REG_RIP] = (greg_t)vt_call_ended;
+}
+
+void end_call(ucontext_t* uc) noexcept {
+  if (sys::stop_call(uc)) return;
+  auto& registers = uc->uc_mcontext.gregs;
+  if (at_call(uc)) {
+    registers[REG_RAX] = -EINTR;
+    registers[REG_RIP] += 2;
+  }
+  call_has_ended(uc);
 }
 
 namespace {
@@ -372,26 +399,35 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
     }
   } arrived{c, is_monitors(kind)};
   if (kSignalsComeLate && sys::raw(SYS_gettid) != c->os_tid) return;
-  if (kind == Kick::kHeld) return signals_run_held(c, static_cast<ucontext_t*>(context));
   VThread* v = c->running;
+  auto* uc = static_cast<ucontext_t*>(context);
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread. Or a handler of main's that has begun where
   // that was so.
-  if (c->in_handler ? signals_handler_is_inside() : !v || is_inside(v)) return;
-  if (v && (v->in_vfork || v->boxed)) return;
+  bool inside = c->in_handler ? signals_handler_is_inside() : !v || is_inside(v);
+  // One that seemed to compute may have begun to wait just now.
+  bool again = !inside && (is_monitors(kind) ? eject_restart_call(c, context) : call_set_back(context));
+  if (kind == Kick::kHeld) {
+    uint32_t ran = again && is_main(v) ? handlers_counted() : 0;
+    signals_run_held(c, uc);
+    if (again && is_main(v) && handlers_counted() != ran) end_call(uc);
+    return;
+  }
+  if (inside || (v && (v->in_vfork || v->boxed))) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) {
     if (!v || v->in_fork || c->in_handler) return;
-    bool handled = v->is_main && (static_cast<MainThread*>(v)->handlers_ran & kHandlerInterrupting);
-    if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(static_cast<ucontext_t*>(context));
+    bool handled = v->is_main && ends_call(static_cast<MainThread*>(v)->handlers_ran, again ? Interrupt::kAlways : Interrupt::kUnlessRestart);
+    if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(uc);
     return;
   }
-  eject_restart_call(c, context);  // one that seemed to compute may have begun to wait just now
   if (kind == Kick::kMoveIo) io_waits_move(c);
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);
   if (__atomic_load_n(&c->requests, __ATOMIC_RELAXED)) cancel_attend(c);
   if (c->timers.next() != sys::kForever) c->timers.expire(sys::now(), c);
   if (c->reactor.has_unsubmitted()) c->reactor.poll(c);
+  // Above the request to end its wait was taken, and it may stand in a call that has none, or between the look at its flag and that call.
+  if (v && !v->in_fork && !c->in_handler && !v->cancel_shielded && cancel_wanted(v)) sys::stop_call(uc);
 }
 }  // namespace
 

@@ -192,6 +192,8 @@ bool carrier_signal(Carrier* c, int number, uint64_t word) noexcept;
 bool at_call(const ucontext_t* uc) noexcept;
 /// In a signal handler: a call that the kernel would start again ends with EINTR instead; one that is about to begin doesn't.
 void end_call(ucontext_t* uc) noexcept;
+/// In a signal handler, after one of the program's: if that interrupted a call and the kernel has ended it with EINTR, no handler of ours sets it back any more.
+void call_has_ended(ucontext_t* uc) noexcept;
 int kick_signal_number() noexcept;
 /// Those signals, as a mask in the kernel's form: nobody may block them on an OS thread of ours.
 uint64_t runtime_signals() noexcept;

@@ -101,18 +101,44 @@ bool is_put_off(Carrier* c, ucontext_t* uc, uint64_t kind) noexcept {
   return true;
 }
 
+/// Outside of the runtime, whose own calls may be meant to end: call_set_back().
+bool restart_call(const Carrier* c, const VThread* v, ucontext_t* uc) noexcept {
+  return !(c->in_handler ? signals_handler_is_inside() : is_inside(v)) && call_set_back(uc);
+}
+/// What handlers end a call that was interrupted: one that the kernel wouldn't have restarted, any.
+Interrupt ended_by(bool was_set_back) noexcept { return was_set_back ? Interrupt::kAlways : Interrupt::kUnlessRestart; }
+
+/// v leaves in the middle of its code, and is back. True: handlers that have run meanwhile end the call in which it was interrupted. In a section
+template <class Leave>
+bool away_and_back(VThread* v, bool was_set_back, Leave&& leave) noexcept {
+  MainThread* m = v->is_main ? static_cast<MainThread*>(v) : nullptr;
+  uint8_t ran_before = 0;
+  if (m) {
+    ran_before = m->handlers_ran;
+    m->handlers_ran = 0;
+  }
+  leave();
+  bool ends = !v->in_fork && (m || signals_wanted(v)) && signals_end_wait(v, ended_by(was_set_back));
+  if (m) m->handlers_ran = (uint8_t)(m->handlers_ran | ran_before);
+  return ends;
+}
+
 /// The program's handlers run here, on what they interrupted. The system call that was interrupted is restarted by the kernel, or ended, as
 /// this handler's SA_RESTART says: ended for a handler of the program's without.
 void run_signals(Carrier* c, ucontext_t* uc) noexcept {
   if (sys::raw(SYS_gettid) != c->os_tid) return;
   VThread* v = c->running;
-  if (!v || (v->is_main && !c->is_blocking) || v->in_vfork || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
+  if (!v || v->in_vfork) return;
+  bool again = restart_call(c, v, uc);  // the signal may have been taken by itself, between two calls
+  if ((v->is_main && !c->is_blocking) || c->in_handler || on_signal_stack(uc)) return;  // it looks later: on_signal(), signals.cpp
   if (v->depth) return v->defer_once(Self::kSignals);
   if (is_put_off(c, uc, kForSignals)) return;
   if (!signals_wanted(v)) return;
   accept_again();
   signal_take_pipe();  // a handler may wait, and go on elsewhere
-  if (ends_call(signals_deliver(v, uc), Interrupt::kUnlessRestart)) end_call(uc);
+  uint8_t ran = signals_deliver(v, uc);
+  if (ends_call(ran, ended_by(again))) end_call(uc);
+  else if (ran) call_has_ended(uc);
   return_here(uc);
 }
 
@@ -124,18 +150,21 @@ bool must_stay(const VThread* v, bool goes_elsewhere = true) noexcept { return s
 
 /// Carrier 0 is needed for a handler of main's: who runs there goes to the end of its queue.
 void make_room(Carrier* c, ucontext_t* uc) noexcept {
-  if (sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;
+  if (sys::raw(SYS_gettid) != c->os_tid) return;
   VThread* v = c->running;
-  if (!v || v->is_main || v->in_vfork || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
+  if (!v || v->in_vfork) return;
+  bool again = restart_call(c, v, uc), ends;
+  if (!signals_held() || v->is_main || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
   if (v->depth) return v->defer_once(Self::kAttention);
   if (is_put_off(c, uc, kForMain)) return;
   {
     RuntimeSection section;
     accept_again();
     signal_take_pipe();
-    move_to(v, c);
+    ends = away_and_back(v, again, [&] { move_to(v, c); });
   }
   return_here(uc);
+  if (ends) end_call(uc);
 }
 
 // On a slot the program's code goes on only there, so its system call alone is made elsewhere, by the handler, and the handler returns
@@ -192,19 +221,21 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
     c->eject.store(nullptr, std::memory_order_release);
     return;
   }
-  bool calls = swaps && !to, leaves;
+  bool calls = swaps && !to, leaves, ends = false;
   {
     RuntimeSection section;
     accept_again();
-    eject_restart_call(c, uc);
+    bool again = eject_restart_call(c, uc);
     c->eject.store(nullptr, std::memory_order_release);
     leaves = !calls || may_be_called_for(uc);
     signal_take_pipe();  // it may stand between a write and the look at what that left here
-    if (leaves) eject(v, to);
-    else blocking_unclaim();
+    if (!leaves) blocking_unclaim();
+    else if (calls) eject(v, to);
+    else ends = away_and_back(v, again, [&] { eject(v, to); });
   }
   if (calls && leaves) call_for(uc);
   return_here(uc);
+  if (ends) return end_call(uc);
   // Nobody could end the call while it was on a carrier; who cancels from now on sends a kick, which finds it in its call.
   if (leaves && !v->cancel_shielded && cancel_wanted(v)) sys::stop_call(uc);
 }
@@ -316,16 +347,27 @@ bool eject_note_call(Carrier* c) noexcept {
   return known;
 }
 
-void eject_restart_call(Carrier* c, void* context) noexcept {
-  // The kernel has prepared the restart of most calls; of those that always end with EINTR we do the same.
-  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  if (registers[REG_RAX] != -EINTR) return;
-  auto call = c->eject_call;
-  if (call.number == kHidden || (uint64_t)registers[REG_RSP] != call.sp || (uint64_t)registers[REG_RIP] != call.pc)
-    call.number = number_before(registers);
-  if (!starts_again(call.number)) return;
-  registers[REG_RAX] = call.number;
+namespace {
+/// The kernel has prepared the restart of most calls; of those that always end with EINTR we do the same.
+bool set_back(greg_t* registers, long number) noexcept {
+  if (!starts_again(number)) return false;
+  registers[REG_RAX] = number;
   registers[REG_RIP] -= 2;
+  return true;
+}
+}  // namespace
+
+bool eject_restart_call(Carrier* c, void* context) noexcept {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  if (registers[REG_RAX] != -EINTR) return false;
+  auto call = c->eject_call;
+  bool noted = call.number != kHidden && (uint64_t)registers[REG_RSP] == call.sp && (uint64_t)registers[REG_RIP] == call.pc;
+  return set_back(registers, noted ? call.number : number_before(registers));
+}
+
+bool call_set_back(void* context) noexcept {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  return registers[REG_RAX] == -EINTR && set_back(registers, number_before(registers));
 }
 
 Claim eject_blocked(Carrier* c, VThread* v) noexcept {

@@ -21,8 +21,10 @@ int eject_signal() noexcept;
 bool eject_note_call(Carrier* c) noexcept;
 /// A handler is to come that needs what was noted. @thread monitor
 bool eject_is_coming(const Carrier* c) noexcept;
-/// In a signal handler on c's OS thread: if that interrupted a call, the noted one mostly, and ended it with EINTR, it starts again.
-void eject_restart_call(Carrier* c, void* context) noexcept;
+/// In a signal handler on c's OS thread: if that interrupted a call, the noted one mostly, and ended it with EINTR, it starts again: true.
+bool eject_restart_call(Carrier* c, void* context) noexcept;
+/// The same where none is noted.
+bool call_set_back(void* context) noexcept;
 /// `v` waits in the kernel on `c`: to a blocking thread with it. kNo: that can't be done (pinned, a stack too small for the handler, a call that belongs
 /// to its OS thread; no OS thread to be had). kYes: the signal was sent. @thread monitor
 Claim eject_blocked(Carrier* c, VThread* v) noexcept;

@@ -210,6 +210,7 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
     } else {
       MainMounted mounted(c, m);
       run_handler(c, m, over, signal, info, context);
+      if (over && over->is_main) call_has_ended(static_cast<ucontext_t*>(context));
     }
   }
   if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned

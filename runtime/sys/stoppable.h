@@ -11,6 +11,8 @@ extern "C" {
 /// From the look at `stop` to the `syscall` instruction.
 extern const char vt_stoppable_looks[] __attribute__((visibility("hidden")));
 extern const char vt_stoppable_enters[] __attribute__((visibility("hidden")));
+/// Where such a call goes on that has been stopped: with -EINTR.
+extern const char vt_stoppable_stops[] __attribute__((visibility("hidden")));
 }
 long stoppable_call(const bool* stop, long number, const long (&arguments)[6]) noexcept;
 
@@ -26,8 +28,7 @@ inline bool stop_call(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
   auto at = (const char*)registers[REG_RIP];
   if (at < vt_stoppable_looks || at > vt_stoppable_enters) return false;
-  registers[REG_RAX] = -EINTR;
-  registers[REG_RIP] = (greg_t)vt_stoppable_enters + 2;  // behind the instruction
+  registers[REG_RIP] = (greg_t)vt_stoppable_stops;
   return true;
 }
 
