@@ -49,6 +49,16 @@ bool starts_again(long number) noexcept {
   }
 }
 
+/// Calls that the kernel restarts after a handler with SA_RESTART, but for those above.
+bool is_restartable(long number) noexcept {
+  switch (number) {
+    case SYS_read: case SYS_readv: case SYS_pread64: case SYS_preadv: case SYS_preadv2: case SYS_write: case SYS_writev: case SYS_pwrite64:
+    case SYS_pwritev: case SYS_pwritev2: case SYS_open: case SYS_openat: case SYS_ioctl: case SYS_flock: case SYS_fcntl: case SYS_wait4:
+    case SYS_waitid: case SYS_sendfile: case SYS_splice: case SYS_tee: case SYS_getrandom: return true;
+    default: return false;
+  }
+}
+
 /// A call that means its OS thread.
 bool is_bound_call(long number) noexcept {
   return number == SYS_ptrace || number == SYS_vfork || number == SYS_clone || number == 435 /* clone3 */ ||
@@ -192,8 +202,14 @@ bool may_pause(const Carrier* c, const ucontext_t* uc) noexcept {
 /// On the blocking thread, and back.
 void call_for(ucontext_t* uc) noexcept {
   auto& registers = uc->uc_mcontext.gregs;
-  registers[REG_RAX] = sys::raw(registers[REG_RAX], registers[REG_RDI], registers[REG_RSI], registers[REG_RDX], registers[REG_R10],
-                                registers[REG_R8], registers[REG_R9]);
+  VThread* v = current();
+  uint32_t handlers = v->handlers_run;
+  long r;
+  do {  // for our signals, too, the kernel ends it
+    r = sys::raw(registers[REG_RAX], registers[REG_RDI], registers[REG_RSI], registers[REG_RDX], registers[REG_R10], registers[REG_R8],
+                 registers[REG_R9]);
+  } while (r == -EINTR && !v->is_main && v->handlers_run == handlers && !cancel_wanted(v) && starts_again(registers[REG_RAX]));
+  registers[REG_RAX] = r;
   registers[REG_RIP] += 2;
   if (registers[REG_RAX] == -EPIPE) signal_take_pipe();  // while its OS thread is there
   RuntimeSection section;
@@ -293,12 +309,12 @@ long moved_to_eax(const uint8_t* at, const greg_t* registers) noexcept {
 
 /// The number of a call that was interrupted, by the code before it: what was last moved to eax, where that makes sense. A guess that is made
 /// only where nothing was noted: /proc doesn't tell, or the call had just begun; without it the program sees an EINTR.
-long number_before(const greg_t* registers) noexcept {
+long number_before(const greg_t* registers, bool restartable = false) noexcept {
   constexpr uintptr_t kFar = 48, kShortest = 2, kPage = 4096;
   auto* syscall = (const uint8_t*)registers[REG_RIP] - 2;
   if (syscall[0] != 0x0f || syscall[1] != 0x05) return -1;
   for (uintptr_t back = kShortest; back < kFar && ((uintptr_t)syscall & (kPage - 1)) >= back; ++back)
-    if (long number = moved_to_eax(syscall - back, registers); starts_again(number)) return number;
+    if (long number = moved_to_eax(syscall - back, registers); starts_again(number) || (restartable && is_restartable(number))) return number;
   return -1;
 }
 
@@ -350,7 +366,7 @@ bool eject_note_call(Carrier* c) noexcept {
 namespace {
 /// The kernel has prepared the restart of most calls; of those that always end with EINTR we do the same.
 bool set_back(greg_t* registers, long number) noexcept {
-  if (!starts_again(number)) return false;
+  if (number < 0) return false;
   registers[REG_RAX] = number;
   registers[REG_RIP] -= 2;
   return true;
@@ -362,12 +378,12 @@ bool eject_restart_call(Carrier* c, void* context) noexcept {
   if (registers[REG_RAX] != -EINTR) return false;
   auto call = c->eject_call;
   bool noted = call.number != kHidden && (uint64_t)registers[REG_RSP] == call.sp && (uint64_t)registers[REG_RIP] == call.pc;
-  return set_back(registers, noted ? call.number : number_before(registers));
+  return set_back(registers, !noted ? number_before(registers) : starts_again(call.number) ? call.number : -1);
 }
 
-bool call_set_back(void* context) noexcept {
+bool call_set_back(void* context, bool not_restarted) noexcept {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  return registers[REG_RAX] == -EINTR && set_back(registers, number_before(registers));
+  return registers[REG_RAX] == -EINTR && set_back(registers, number_before(registers, not_restarted));
 }
 
 Claim eject_blocked(Carrier* c, VThread* v) noexcept {

@@ -23,8 +23,8 @@ bool eject_note_call(Carrier* c) noexcept;
 bool eject_is_coming(const Carrier* c) noexcept;
 /// In a signal handler on c's OS thread: if that interrupted a call, the noted one mostly, and ended it with EINTR, it starts again: true.
 bool eject_restart_call(Carrier* c, void* context) noexcept;
-/// The same where none is noted.
-bool call_set_back(void* context) noexcept;
+/// The same where none is noted. `not_restarted`: the signal has no SA_RESTART, and the kernel has ended those, too, that it restarts else.
+bool call_set_back(void* context, bool not_restarted = false) noexcept;
 /// `v` waits in the kernel on `c`: to a blocking thread with it. kNo: that can't be done (pinned, a stack too small for the handler, a call that belongs
 /// to its OS thread; no OS thread to be had). kYes: the signal was sent. @thread monitor
 Claim eject_blocked(Carrier* c, VThread* v) noexcept;

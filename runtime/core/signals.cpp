@@ -204,6 +204,8 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
     else handler(signal, info, context);
     return;
   }
+  // It is main's alone: the call of another that it has interrupted goes on.
+  if (over && !over->is_main && !c->in_handler && !is_inside(over)) call_set_back(context, true);
   if (kFaults >> (signal - 1) & 1 || !pass(m, c, signal, *info)) {
     if (!(kFaults >> (signal - 1) & 1) && must_be_held(c, m, over, static_cast<ucontext_t*>(context))) {
       hold(c, signal, *info);
