@@ -265,6 +265,11 @@ void main_go_native(Carrier* c) noexcept {
   w->cancel_rest();
 }
 
+__attribute__((no_sanitize("thread"))) bool main_is_in_handler() noexcept {  // a look, at what main itself writes
+  MainThread* m = main_thread();
+  return m && (__atomic_load_n(&m->signal_frames, __ATOMIC_RELAXED) || __atomic_load_n(&m->in_deliver, __ATOMIC_RELAXED) || m->home->in_handler);
+}
+
 void main_leave() noexcept {
   MainThread* m = main_thread();
   if (!m) return;

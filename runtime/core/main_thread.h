@@ -68,6 +68,8 @@ void main_notice_last() noexcept;
 void main_ask_native() noexcept;
 /// @thread carrier 0's loop
 void main_go_native(Carrier* c) noexcept;
+/// A handler of main's runs, perhaps in the middle of a call into the runtime, which goes on as main's, however long that takes. @thread monitor
+bool main_is_in_handler() noexcept;
 /// The runtime ends: main is a platform thread again. Its carrier has nothing to do, and main waits for nothing. @thread monitor
 void main_leave() noexcept;
 

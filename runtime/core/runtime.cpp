@@ -228,7 +228,7 @@ bool runtime_stop() noexcept {
   bool stopped = false;
   // seq_cst: we store the phase, then look at the count; who creates a thread counts it, then looks at the phase
   phase.store(Phase::kStopping, std::memory_order_seq_cst);
-  if (live.load(std::memory_order_seq_cst) == 0 && starter_pause()) {
+  if (live.load(std::memory_order_seq_cst) == 0 && !main_is_in_handler() && starter_pause()) {
     stopped = blocking_threads_alive() == 0 && carriers_retire_all();
     if (stopped) main_leave(), starter_end();
     else starter_resume();
