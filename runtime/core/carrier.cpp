@@ -403,7 +403,7 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   auto* uc = static_cast<ucontext_t*>(context);
   // Inside the runtime: it comes past its ring by itself. Else the ring is ours: this is its OS thread. Or a handler of main's that has begun where
   // that was so.
-  bool inside = c->in_handler ? signals_handler_is_inside() : !v || is_inside(v);
+  bool inside = is_inside_here(c, v);
   // One that seemed to compute may have begun to wait just now.
   bool again = !inside && (is_monitors(kind) ? eject_restart_call(c, context) : call_set_back(context));
   if (kind == Kick::kHeld) {

@@ -113,7 +113,7 @@ bool is_put_off(Carrier* c, ucontext_t* uc, uint64_t kind) noexcept {
 
 /// Outside of the runtime, whose own calls may be meant to end: call_set_back().
 bool restart_call(const Carrier* c, const VThread* v, ucontext_t* uc) noexcept {
-  return !(c->in_handler ? signals_handler_is_inside() : is_inside(v)) && call_set_back(uc);
+  return !is_inside_here(c, v) && call_set_back(uc);
 }
 /// What handlers end a call that was interrupted: one that the kernel wouldn't have restarted, any.
 Interrupt ended_by(bool was_set_back) noexcept { return was_set_back ? Interrupt::kAlways : Interrupt::kUnlessRestart; }
@@ -378,7 +378,8 @@ bool eject_restart_call(Carrier* c, void* context) noexcept {
   if (registers[REG_RAX] != -EINTR) return false;
   auto call = c->eject_call;
   bool noted = call.number != kHidden && (uint64_t)registers[REG_RSP] == call.sp && (uint64_t)registers[REG_RIP] == call.pc;
-  return set_back(registers, !noted ? number_before(registers) : starts_again(call.number) ? call.number : -1);
+  long number = noted ? call.number : number_before(registers);
+  return starts_again(number) && set_back(registers, number);
 }
 
 bool call_set_back(void* context, bool not_restarted) noexcept {

@@ -475,6 +475,10 @@ bool signals_handler_is_inside() noexcept {
   return !m || platform_of(m).depth;
 }
 
+bool is_inside_here(const Carrier* c, const VThread* v) noexcept {
+  return c->in_handler ? signals_handler_is_inside() : !v || is_inside(v);
+}
+
 uint32_t handlers_counted() noexcept { return vt_platform.handlers; }
 bool no_handler_since(uint32_t count) noexcept { return taken_over.load(std::memory_order_relaxed) && vt_platform.handlers == count; }
 

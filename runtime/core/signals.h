@@ -37,6 +37,8 @@ bool signals_held() noexcept;
 void signals_section_ended(VThread* v) noexcept;
 /// Does the handler that runs on the main OS thread stand in the runtime? @thread the main OS thread, in a handler on top of it
 bool signals_handler_is_inside() noexcept;
+/// In a signal handler on c's OS thread, where v runs, null in the loop: that stands inside the runtime; or the handler of main's on top of it does.
+bool is_inside_here(const Carrier* c, const VThread* v) noexcept;
 void signals_after_fork() noexcept;
 
 }  // namespace vt
