@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-#include "shim/stdio.h"
+#include "shim/stdio_waits.h"
 
 namespace vt::shim {
 

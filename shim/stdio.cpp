@@ -1,7 +1,7 @@
 // stdio meets the kernel in two functions of libc's, _IO_file_read and _IO_file_write, which it calls through its streams' tables. In the
 // tables ours take their places, so that fgets, printf, fflush and all the others park, the stream's lock held. The tables lie in libc's
 // RELRO: they are written once, with the first thread. A libc where they aren't found keeps its own, and the monitor ejects who waits.
-#include "shim/stdio.h"
+#include "shim/stdio_waits.h"
 
 #include <dlfcn.h>
 #include <link.h>

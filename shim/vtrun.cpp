@@ -77,6 +77,20 @@ const char* obstacle(const std::string& path, int depth = 0) {
   return "is statically linked";
 }
 
+/// Lets Python find the module `vtshim`, which lies in a folder of its own, behind what the user has on PYTHONPATH.
+void offer_module(const std::string& lib) {
+  std::string here = lib.substr(0, lib.rfind('/') + 1);
+  for (const char* folder : {"pyglue", "vtshim"}) {  // in the build folder, installed
+    std::string dir = here + folder;
+    if (access((dir + "/vtshim.abi3.so").c_str(), R_OK) != 0) continue;
+    const char* before = getenv("PYTHONPATH");
+    std::string all = before && *before ? before : "";
+    if ((":" + all + ":").find(":" + dir + ":") != std::string::npos) return;
+    setenv("PYTHONPATH", (all.empty() ? dir : all + ":" + dir).c_str(), 1);
+    return;
+  }
+}
+
 void usage(FILE* out) {
   fputs(
       "usage: vtrun [--] PROGRAM [ARGS...]\n"
@@ -114,6 +128,7 @@ int main(int argc, char** argv) {
     const char* before = getenv("LD_PRELOAD");
     setenv("LD_PRELOAD", before && *before ? (lib + ":" + before).c_str() : lib.c_str(), 1);
   }
+  offer_module(lib);
   execv(path.c_str(), argv + at);
   if (errno == ENOEXEC) {  // a script without #!, as a shell runs it
     std::vector<char*> shell{const_cast<char*>("/bin/sh"), const_cast<char*>(path.c_str())};

@@ -180,12 +180,17 @@ def main():
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN: signal.signal(number, signal.SIG_DFL)
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    wants_list, pattern = pattern == "--list", "" if pattern == "--list" else pattern
     count = {"ok": 0, "FAIL": 0, "skip": 0}
     tests = []
     for source in sorted(glob.glob(os.path.join(TOP, "tests/behaviour/*/*"))) + sorted(glob.glob(os.path.join(TOP, "tests/apps/*.py"))):
         name = os.path.relpath(source, os.path.join(TOP, "tests")).removeprefix("behaviour/")
         if source.endswith((".c", ".cpp", ".py")) and pattern in name:
             tests.append((name, source))
+    if wants_list:
+        print("\n".join(["unit." + name for name in SANITIZERS] + [name for name, _ in tests]))
+        return 0
+
     def report(results):
         for word, line, text in results:
             count[word] += 1
@@ -205,6 +210,7 @@ def main():
     races.check_all(pattern, report)
     fuzz.check_all(pattern, report)
     instructions.check_all(pattern, report)
+    if pattern and not any(count.values()): sys.exit(f"run_tests: no test's name contains {pattern}; scripts/test --list names them")
     print(f"{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
     return 1 if count["FAIL"] or not count["ok"] else 0
 

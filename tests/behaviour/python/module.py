@@ -1,7 +1,7 @@
 """pyglue's module: it tells a virtual thread from a platform one and pins; without the shim it says False and does nothing."""
 import errno, os, sys, threading, time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-sys.path.insert(0, os.path.join(TOP, "build"))
+sys.path.insert(0, os.path.join(TOP, "build/pyglue"))
 import vtshim
 
 under = "libvtshim.so" in os.environ.get("LD_PRELOAD", "")

@@ -4,7 +4,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.ab
 under = "libvtshim.so" in os.environ.get("LD_PRELOAD", "")
 PROGRAM = f"""
 import sys, threading, time
-sys.path.insert(0, {os.path.join(TOP, "build")!r})
+sys.path.insert(0, {os.path.join(TOP, "build/pyglue")!r})
 import vtshim
 def run(seconds):
     with vtshim.pinned():
