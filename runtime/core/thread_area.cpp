@@ -1,6 +1,7 @@
 #include "core/thread_area.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <gnu/libc-version.h>
 #include <link.h>
 #include <locale.h>

@@ -1,6 +1,7 @@
 // One submission and its wait, and vectors of which a part is done: for operations.cpp and writing.cpp. Layer: io.
 #pragma once
 
+#include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/socket.h>
