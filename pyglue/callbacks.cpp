@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include <atomic>
+#include <initializer_list>
 
 #include "api.h"
 #include "base/config.h"

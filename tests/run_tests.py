@@ -123,7 +123,7 @@ def run_unit(name, sanitizer):
     """Builds the runtime into tests/unit with a sanitizer, and runs its parts. A finding of the sanitizer's is a failure."""
     folder = os.path.join(TOP, "build", "unit-" + name)
     if not os.path.exists(os.path.join(folder, "build.ninja")):
-        setup = ["meson", "setup", folder, TOP, "-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
+        setup = ["meson", "setup", folder, TOP, "-Dwerror=true", "-Db_sanitize=" + sanitizer, "-Db_lundef=false"]
         r = subprocess.run(setup, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if r.returncode:
             return [("FAIL", f"unit.{name} (setup)", r.stdout)]

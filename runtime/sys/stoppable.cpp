@@ -1,5 +1,7 @@
 #include "sys/stoppable.h"
 
+#include <errno.h>
+
 namespace vt::sys {
 
 /// Not to be copied: the labels are there once.
