@@ -85,12 +85,14 @@ bool find_slots(const char** missing) noexcept {
   return true;
 }
 
-/// Only for the glibc that was looked at: thread_db says where the lists are, but not the lock behind them.
+/// Only for the glibcs that were looked at (2.36, 2.41, 2.43, and their source between): thread_db says where the lists are, but not the lock behind them.
 void find_stacks() noexcept {
   const char* missing;
   char* rtld;
   long used, user;
-  if (strcmp(gnu_get_libc_version(), "2.36") != 0 || !find(rtld, "_rtld_global", &missing) ||
+  const char* version = gnu_get_libc_version();
+  int minor = strncmp(version, "2.", 2) == 0 ? atoi(version + 2) : 0;
+  if (minor < 34 || minor > 43 || !find(rtld, "_rtld_global", &missing) ||
       !field(used, "_thread_db_rtld_global__dl_stack_used", &missing) || !field(user, "_thread_db_rtld_global__dl_stack_user", &missing))
     return;
   char* cache = rtld + user + 16;  // then a size, an address, the lock
@@ -183,7 +185,8 @@ bool thread_area_probe(const char** missing) noexcept {
   g.cleanup = g.robust_head + 24;
   g.specific_used = (size_t)g.specific + g.specific_count * sizeof(void*);
   auto* rseq_offset = static_cast<const ptrdiff_t*>(dlsym(RTLD_DEFAULT, "__rseq_offset"));
-  if (rseq_offset && *rseq_offset > 0 && *rseq_offset < (long)g.pthread_size)
+  // In struct pthread; since glibc 2.41 behind the libraries' blocks in static TLS.
+  if (rseq_offset && *rseq_offset && *rseq_offset < (long)g.pthread_size && -*rseq_offset <= (long)g.static_size)
     g.rseq_cpu_id = *rseq_offset + (long)offsetof(struct rseq, cpu_id);
   return find_libc_block(missing);
 }
