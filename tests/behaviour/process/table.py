@@ -6,7 +6,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.ab
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import table_page
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
-LOOKED_AT = (2, 36)  # left.def's reasons hold up to this version
+LOOKED_AT = (2, 43)  # the reasons hold up to this version of libc's
+HERE = tuple(int(n) for n in os.confstr("CS_GNU_LIBC_VERSION").split()[1].split("."))
 TEXT = r'((?:"[^"]*"\s*)+)'
 
 
@@ -33,6 +34,8 @@ read = lambda name: open(os.path.join(TOP, "shim", name)).read()
 rows = dict(re.findall(r'^VT_ROW\((\w+), "([\w.]+)"', read("interpose.def"), re.M))
 old = {(n, v) for why, v, names in re.findall(rf'^VT_OLD\({TEXT},\s*"([\w.]+)",\s*{TEXT}\)', read("interpose.def"), re.M) for n in strings(names).split()}
 left = [(strings(why), strings(names).split()) for why, names in re.findall(rf"^VT_LEFT\({TEXT},\s*{TEXT}\)", read("left.def"), re.M)]
+left += [(strings(why), strings(names).split()) for since, why, names in re.findall(rf'^VT_LEFT_SINCE\("([\d.]+)",\s*{TEXT},\s*{TEXT}\)', read("left.def"), re.M)
+         if HERE >= tuple(int(n) for n in since.split("."))]
 libc, default = functions()
 
 bad = []
