@@ -162,17 +162,11 @@ bool learn() noexcept {
   return ok;
 }
 
-/// Without ld.so's lock (runtime/HACKING.md).
-link_map* object_around(void* address) noexcept {
-  dl_find_object object;
-  return _dl_find_object(address, &object) == 0 ? object.dlfo_link_map : nullptr;
-}
-
 /// Is it worth a look-up, which takes ld.so's lock? At the first thread, and when a thread starts in what may be CPython.
 bool may_be_python(void* start) noexcept {
   static std::atomic<bool> asked{false};
   if (!asked.exchange(true, std::memory_order_relaxed)) return true;
-  link_map* object = object_around(start);
+  link_map* object = library_around(start);
   const char* slash = object ? strrchr(object->l_name, '/') : nullptr;
   return slash && matches("libpython*:python*", slash + 1);
 }
@@ -190,7 +184,7 @@ __attribute__((noinline)) void prepare(void* (*start)(void*)) noexcept {
     set_callback_hook(called_back);
     was = Known::kLoop;
   }
-  if (object_around((void*)start) == object_around((void*)loop)) {
+  if (library_around((void*)start) == library_around((void*)loop)) {
     python_start = start;
     if (api<int>("PyGILState_Check")) {
       if (!learn()) complain("VTSHIM_PIN=callback: this Python can't be asked; every nested activation counts as a callback");

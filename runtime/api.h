@@ -20,6 +20,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+struct link_map;
+
 namespace vt {
 
 // ---------------------------------------------------------------- life
@@ -51,6 +53,9 @@ void complain(const char* format, ...) noexcept __attribute__((format(printf, 1,
 int dump(int fd) noexcept;
 
 // ---------------------------------------------------------------- blocking behind the scheduler's back
+
+/// The library that `address` lies in; null: none. Without ld.so's lock, but for glibc 2.34. @thread any
+link_map* library_around(const void* address) noexcept;
 
 /// Runs `call(arg)`, with `size` bytes at `arg`, on an OS thread on which no other virtual thread waits, so that it may block for as
 /// long as it likes; on a platform thread it just calls. The call runs on the caller's own stack and

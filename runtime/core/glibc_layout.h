@@ -33,7 +33,8 @@ struct Glibc {
   long cleanup;           // and cleanup_jmp_buf: between the robust list and cancelhandling
   size_t specific_used;   // the flag behind the table of blocks
   long robust_futex_offset;
-  long rseq_cpu_id;  // 0: none registered
+  long rseq_cpu_id;  // 0: this glibc has none
+  bool rseq_registered;
   long map_tls_offset, map_tls_modid;
   char** slots;     // ld.so's list of tables of modules with TLS, by modid
   size_t slot_size;

@@ -11,6 +11,7 @@
 namespace vt {
 namespace {
 pthread_mutex_t* found = nullptr;
+int (*find_object)(void*, dl_find_object*) = nullptr;  // since glibc 2.35
 
 /// A recursive mutex by static initialization, whoever holds it.
 bool is_recursive(const pthread_mutex_t& m) noexcept {
@@ -18,7 +19,18 @@ bool is_recursive(const pthread_mutex_t& m) noexcept {
 }
 }  // namespace
 
+link_map* library_around(const void* address) noexcept {
+  if (find_object) {
+    dl_find_object object;
+    return find_object(const_cast<void*>(address), &object) == 0 ? object.dlfo_link_map : nullptr;
+  }
+  Dl_info info;
+  link_map* map = nullptr;
+  return dladdr1(address, &info, (void**)&map, RTLD_DL_LINKMAP) ? map : nullptr;
+}
+
 void loader_lock_find() noexcept {
+  find_object = reinterpret_cast<decltype(find_object)>(dlsym(RTLD_DEFAULT, "_dl_find_object"));
   void* global = dlsym(RTLD_DEFAULT, "_rtld_global");
   Dl_info info;
   Elf64_Sym* symbol = nullptr;

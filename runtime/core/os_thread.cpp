@@ -128,8 +128,8 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   bool is_main = c && c->is_main;  // its area stays, in a child too
   uint64_t open = synchronous_signals() | sys::kLibcSignals;
   if (!is_main) sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &open, nullptr, sizeof open);
-  if (__rseq_size && !is_main) {
-    char* area = sys::thread_pointer() + __rseq_offset;
+  if (long offset = thread_area_rseq(); offset && !is_main) {
+    char* area = sys::thread_pointer() + offset;
     if (sys::raw(SYS_rseq, area, sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG) == 0)
       ((struct rseq*)area)->cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED;
   }

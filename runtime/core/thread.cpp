@@ -58,10 +58,9 @@ int origin_of(void* (*start)(void*)) noexcept {
   size_t at = ((uint64_t)start * 0x9e3779b97f4a7c15) >> 58;
   if (known[at].start.load(std::memory_order_acquire) == (void*)start) return known[at].answer.load(std::memory_order_relaxed);
   // Not dladdr: it takes ld.so's lock, which a dlopen holds while the library's constructors run, and those may wait for us.
-  dl_find_object object;
   int answer = 0;
-  if (_dl_find_object((void*)start, &object) == 0) {
-    const char* name = object.dlfo_link_map->l_name;
+  if (link_map* library = library_around((void*)start)) {
+    const char* name = library->l_name;
     if (!name[0]) name = program_invocation_name;  // the program itself
     const char* slash = strrchr(name, '/');
     if (slash) name = slash + 1;

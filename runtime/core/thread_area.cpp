@@ -188,7 +188,13 @@ bool thread_area_probe(const char** missing) noexcept {
   // In struct pthread; since glibc 2.41 behind the libraries' blocks in static TLS.
   if (rseq_offset && *rseq_offset && *rseq_offset < (long)g.pthread_size && -*rseq_offset <= (long)g.static_size)
     g.rseq_cpu_id = *rseq_offset + (long)offsetof(struct rseq, cpu_id);
+  auto* rseq_size = static_cast<const unsigned*>(dlsym(RTLD_DEFAULT, "__rseq_size"));
+  g.rseq_registered = g.rseq_cpu_id && rseq_size && *rseq_size;
   return find_libc_block(missing);
+}
+
+long thread_area_rseq() noexcept {
+  return g.rseq_registered ? g.rseq_cpu_id - (long)offsetof(struct rseq, cpu_id) : 0;
 }
 
 size_t thread_area_size() noexcept { return g.static_size + g.static_alignment; }

@@ -66,6 +66,9 @@ void thread_area_rebase(char* area, char* from, char* to) noexcept;
 /// Whose thread pointer pthread_self() tells there.
 inline char* thread_area_self(const char* tp) noexcept { return *(char* const*)(tp + sys::kSelfOffset); }
 
+/// Where glibc 2.35 and later has registered a thread's rseq(2), from the thread pointer; 0: it hasn't.
+long thread_area_rseq() noexcept;
+
 /// A library loaded later may have static TLS: its initial image must stand in the areas that exist.
 /// dlopen's wrapper notes that something was loaded; `sync` then visits every area. @thread any, user context
 void static_tls_load_begins() noexcept;
