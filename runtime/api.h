@@ -126,6 +126,9 @@ void io_note_fifo() noexcept;
 bool io_lingers(int fd) noexcept;
 /// To be called when fd gets another meaning (close, dup2 onto it): forgets its history. @signal safe
 void io_forget(int fd) noexcept;
+/// The program gives these numbers up: io_forget(), and who waits on the files behind them goes on. @thread any
+void io_closing(int fd) noexcept;
+void io_closing(unsigned first, unsigned last) noexcept;
 /// The runtime's own lowest descriptor from `fd` on, which isn't the program's to close; -1: none. @signal safe
 int io_next_own(unsigned fd) noexcept;
 bool io_is_own(int fd) noexcept;

@@ -174,7 +174,7 @@ int close_around(unsigned first, unsigned last, Close&& call) {
 }  // namespace
 VT_EXPORT int close(int fd) {
   if (is_own(fd)) return (int)errno_result(-EBADF);
-  vt::io_forget(fd);
+  vt::io_closing(fd);
   if (!vt::io_lingers(fd)) return VT_REAL(close)(fd);
   int r = -1;
   vt::blocking([&] { r = VT_REAL(close)(fd); });
@@ -183,19 +183,21 @@ VT_EXPORT int close(int fd) {
 VT_EXPORT int __close(int fd) { return close(fd); }
 VT_EXPORT int dup2(int from, int to) {
   if (is_own(to)) return (int)errno_result(-EBUSY);
-  vt::io_forget(to);
+  if (from != to) vt::io_closing(to);
   return VT_REAL(dup2)(from, to);
 }
 VT_EXPORT int __dup2(int from, int to) { return dup2(from, to); }
 VT_EXPORT int dup3(int from, int to, int flags) {
   if (is_own(to)) return (int)errno_result(-EBUSY);
-  vt::io_forget(to);
+  if (from != to) vt::io_closing(to);
   return VT_REAL(dup3)(from, to, flags);
 }
 VT_EXPORT int close_range(unsigned first, unsigned last, int flags) {
   constexpr int kUnshare = 2, kKnown = 6;  // CLOSE_RANGE_UNSHARE, _CLOEXEC
   if (first > last || (flags & ~kKnown)) return VT_REAL(close_range)(first, last, flags);
   if ((flags & kUnshare) && vt::on_vthread() && unshare(CLONE_FILES) < 0) return -1;  // which pins
+  constexpr int kCloexec = 4;
+  if (!(flags & kCloexec)) vt::io_closing(first, last);
   int r = close_around(first, last, [&](unsigned a, unsigned b) { return VT_REAL(close_range)(a, b, flags); });
   vt::io_note_nonblocking();
   vt::io_note_blocking();
@@ -203,6 +205,7 @@ VT_EXPORT int close_range(unsigned first, unsigned last, int flags) {
 }
 VT_EXPORT void closefrom(int first) {
   unsigned from = first < 0 ? 0 : (unsigned)first;
+  vt::io_closing(from, UINT_MAX);
   close_around(from, UINT_MAX, [&](unsigned a, unsigned b) -> int {
     if (b == UINT_MAX) VT_REAL(closefrom)((int)a);
     else if (VT_REAL(close_range)(a, b, 0) < 0)  // before linux 5.9
@@ -217,7 +220,7 @@ namespace {
 void forget(FILE* stream) {
   int e = errno, fd = fileno_unlocked(stream);  // EBADF: a stream in memory
   errno = e;
-  vt::io_forget(fd);
+  vt::io_closing(fd);
 }
 }  // namespace
 VT_EXPORT int fclose(FILE* stream) {

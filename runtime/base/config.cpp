@@ -20,6 +20,8 @@ constexpr Choice kTls[] = {{"auto", (int)TlsBackend::kAuto}, {"arch_prctl", (int
 constexpr Choice kLog[] = {{"off", (int)LogLevel::kOff}, {"warn", (int)LogLevel::kWarn}, {"info", (int)LogLevel::kInfo},
                            {"debug", (int)LogLevel::kDebug}, {nullptr, 0}};
 constexpr Choice kFsGsBase[] = {{"auto", 1}, {"no", 0}, {nullptr, 0}};
+constexpr Choice kReactor[] = {{"auto", (int)ReactorKind::kAuto}, {"uring", (int)ReactorKind::kUring}, {"readiness", (int)ReactorKind::kReadiness},
+                               {nullptr, 0}};
 constexpr Choice kThreads[] = {{"all", 1}, {"none", 0}, {nullptr, 0}};
 constexpr Choice kMain[] = {{"virtual", 1}, {"native", 0}, {nullptr, 0}};
 constexpr Choice kPin[] = {{"auto", (int)PinPolicy::kAuto}, {"callback", (int)PinPolicy::kCallback},
@@ -62,6 +64,8 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.tls = (TlsBackend)n; }},
     {"VTSHIM_FSGSBASE", "auto", "auto|no", "no: as on a host that lacks it, for tests and comparisons", 0, 0, kFsGsBase,
      [](uint64_t n, const char*) { config.fsgsbase = n != 0; }},
+    {"VTSHIM_REACTOR", "auto", "auto|uring|readiness", "what threads wait for the kernel with; readiness: epoll, where io_uring can't be had", 0, 0, kReactor,
+     [](uint64_t n, const char*) { config.reactor = (ReactorKind)n; }},
     {"VTSHIM_STACK", "RLIMIT_STACK", "16K..1G", "stack of threads whose attributes don't say", 16 << 10, 1 << 30, nullptr,
      [](uint64_t n, const char*) { config.stack = (size_t)n; }},
     {"VTSHIM_LOG", "warn", "off|warn|info|debug", "what to tell on stderr; info prints counters at exit", 0, 0, kLog,

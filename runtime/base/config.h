@@ -8,6 +8,7 @@ namespace vt {
 
 enum class TlsBackend : uint8_t { kAuto, kArchPrctl, kFsGsBase, kSwap, kShared };
 enum class PinPolicy : uint8_t { kAuto, kCallback, kNone };
+enum class ReactorKind : uint8_t { kAuto, kUring, kReadiness };
 enum class StealPolicy : uint8_t { kAuto, kLazy, kQuick };
 
 struct Config {
@@ -17,6 +18,7 @@ struct Config {
   TlsBackend tls = TlsBackend::kAuto;
   bool fsgsbase = true;  // to be used where the host has it
   size_t stack = 0;  // bytes; 0: RLIMIT_STACK's default, as glibc
+  ReactorKind reactor = ReactorKind::kAuto;
   bool threads = true;
   StealPolicy steal = StealPolicy::kAuto;
   bool main_joins = true;  // the main thread becomes virtual with the first pthread_create

@@ -486,6 +486,7 @@ void carriers_after_fork() noexcept {
     c->view.close();
     new (c) Carrier;
   }
+  readiness_after_fork();
   count.store(0, std::memory_order_relaxed);
   objects.store(0, std::memory_order_relaxed);
   start_lock.reset();

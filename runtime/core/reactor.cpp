@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 
 #include "base/assert.h"
+#include "base/config.h"
 #include "base/log.h"
 #include "core/carrier.h"
 #include "core/costs.h"
@@ -22,6 +23,7 @@
 namespace vt {
 
 std::atomic<bool> uring_has_epoll_wait{false};
+bool by_readiness = false;
 
 namespace {
 constexpr unsigned kEntries = 256;        // submissions between two enters
@@ -47,6 +49,21 @@ void probe(io_uring* ring) noexcept {
 }  // namespace
 
 int Reactor::open(bool needed) noexcept {
+  static bool decided = false;
+  if (!decided && config.reactor == ReactorKind::kReadiness) by_readiness = true;
+  int r = by_readiness ? 0 : open_ring(needed);
+  // With descriptors or memory short a ring may be had later, and for the others.
+  bool refused = r < 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM && r != -EAGAIN;
+  if (!decided && refused && config.reactor == ReactorKind::kAuto) {
+    VT_LOG(kInfo, "no io_uring (errno %d): waiting by epoll", -r);
+    by_readiness = true;
+  }
+  if (by_readiness) r = readiness_.open(needed);
+  if (r >= 0) decided = true;
+  return r;
+}
+
+int Reactor::open_ring(bool needed) noexcept {
   int r = set_up(&ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
   if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
   if (r == -EINVAL) r = set_up(&ring_, 0);
@@ -74,6 +91,7 @@ int Reactor::open(bool needed) noexcept {
 }
 
 void Reactor::close() noexcept {
+  if (by_readiness) return readiness_.close();
   VT_ASSERT(in_flight_ == 0);
   sys::own(ring_.ring_fd, false);
   io_uring_queue_exit(&ring_);  // ends the wake-up read, too
@@ -83,6 +101,7 @@ void Reactor::close() noexcept {
 }
 
 void Reactor::abandon() noexcept {
+  if (by_readiness) return readiness_.abandon();
   if (!opened_) return;
   sys::close_own(ring_.ring_fd);
   sys::close_own(wake_fd_);
@@ -90,6 +109,10 @@ void Reactor::abandon() noexcept {
 }
 
 io_uring_sqe* Reactor::sqe() noexcept {
+  if (__builtin_expect(by_readiness, 0)) {
+    ++operations;
+    return readiness_.sqe();
+  }
   io_uring_sqe* s = io_uring_get_sqe(&ring_);
   for (int tries = 0; !s && tries < 3; ++tries) {  // full: hand the batch over
     ++submissions;
@@ -131,6 +154,7 @@ bool Reactor::arm_timer(uint64_t deadline) noexcept {
 }
 
 void Reactor::cancel(IoOp* op) noexcept {
+  if (__builtin_expect(by_readiness, 0)) return readiness_.cancel(op);
   io_uring_sqe* s = sqe();
   VT_CHECK(s);
   s->opcode = IORING_OP_ASYNC_CANCEL;
@@ -140,6 +164,7 @@ void Reactor::cancel(IoOp* op) noexcept {
 }
 
 void Reactor::cancel_all() noexcept {
+  if (__builtin_expect(by_readiness, 0)) return readiness_.cancel_all();
   constexpr unsigned kAll = 1 << 0, kAny = 1 << 2;  // IORING_ASYNC_CANCEL_ALL, _ANY: linux 5.19
   io_uring_sqe* s = sqe();
   if (!s) return;
@@ -159,6 +184,7 @@ void Reactor::pass_begins(Carrier* here) noexcept {
 }
 
 void Reactor::submit_in_time() noexcept {
+  if (__builtin_expect(by_readiness, 0)) return readiness_.submit();
   unsigned waiting = io_uring_sq_ready(&ring_);
   if (waiting < kMostWaiting && (!waiting || sys::now() - entered_ < kLongWait)) return;
   ++submissions;
@@ -167,6 +193,10 @@ void Reactor::submit_in_time() noexcept {
 }
 
 void Reactor::poll(Carrier* here) noexcept {
+  if (__builtin_expect(by_readiness, 0)) {
+    ++submissions;
+    return readiness_.poll(here);
+  }
   if (has_unsubmitted()) ++submissions;
   pass_ends(here);
   io_uring_submit_and_get_events(&ring_);
@@ -175,6 +205,7 @@ void Reactor::poll(Carrier* here) noexcept {
 }
 
 bool Reactor::reap(Carrier* here) noexcept {
+  if (__builtin_expect(by_readiness, 0)) return readiness_.reap(here);
   unsigned head, count = 0;
   io_uring_cqe* cqe;
   // Handlers may submit, never reap: one batch, then the ring's head moves.
@@ -198,6 +229,10 @@ bool Reactor::reap(Carrier* here) noexcept {
 }
 
 void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
+  if (__builtin_expect(by_readiness, 0)) {
+    ++submissions;
+    return readiness_.wait(deadline, here);
+  }
   arm_wake();
   if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
   if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
@@ -211,6 +246,7 @@ void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
 }
 
 void Reactor::wake() noexcept {
+  if (__builtin_expect(by_readiness, 0)) return readiness_.wake();
   uint64_t one = 1;
   sys::raw(SYS_write, wake_fd_, &one, sizeof one);
 }

@@ -11,6 +11,8 @@
 
 #include <atomic>
 
+#include "core/readiness_reactor.h"
+
 namespace vt {
 
 struct Carrier;
@@ -18,7 +20,11 @@ struct Carrier;
 /// One submission in flight. The kernel holds its address until `complete` runs.
 struct IoOp {
   void (*complete)(IoOp* op, int result, Carrier* here) = nullptr;
+  Watch* watch;  // its submission, where there is no ring
 };
+
+/// Every reactor is one on readiness (core/readiness_reactor.h). Decided as the first is opened.
+extern bool by_readiness;
 
 /// The kernel has IORING_OP_EPOLL_WAIT (linux 6.15; liburing 2.3 doesn't know it): each ring asks as it's opened.
 extern std::atomic<bool> uring_has_epoll_wait;
@@ -31,12 +37,12 @@ class Reactor {
   void close() noexcept;
   /// In a forked child: the parent's descriptors.
   void abandon() noexcept;
-  bool is_open() const noexcept { return ring_.ring_fd >= 0 && opened_; }
 
   /// A slot in the submission queue, zeroed. Null where the kernel takes no more for now.
   io_uring_sqe* sqe() noexcept;
   /// Counts `op` as in flight; the caller has filled the sqe.
   void track(io_uring_sqe* sqe, IoOp* op) noexcept {
+    if (__builtin_expect(by_readiness, 0)) return readiness_.track(sqe, op);
     sqe->user_data = (uint64_t)op;
     __atomic_store_n(&in_flight_, in_flight_ + 1, __ATOMIC_RELAXED);
   }
@@ -59,14 +65,15 @@ class Reactor {
   void submit_in_time() noexcept;
   /// Do turns follow each other so quickly that what waits for the next batch doesn't wait long?
   bool quick() const noexcept { return pace_ < kQuick; }
-  bool has_unsubmitted() const noexcept { return io_uring_sq_ready(&ring_) != 0; }
+  bool has_unsubmitted() const noexcept { return by_readiness ? readiness_.has_unsubmitted() : io_uring_sq_ready(&ring_) != 0; }
   /// Operations that the kernel holds. A hint for others than the owner.
-  uint32_t in_flight() const noexcept { return __atomic_load_n(&in_flight_, __ATOMIC_RELAXED); }
+  uint32_t in_flight() const noexcept { return by_readiness ? readiness_.in_flight() : __atomic_load_n(&in_flight_, __ATOMIC_RELAXED); }
 
-  uint64_t submissions = 0;  // io_uring_enter calls that submitted
+  uint64_t submissions = 0;  // io_uring_enter calls that submitted, or passes of a reactor on readiness
   uint64_t operations = 0;
 
  private:
+  int open_ring(bool needed) noexcept;
   void arm_wake() noexcept;
   bool arm_timer(uint64_t deadline) noexcept;
   void pass_ends(Carrier* here) noexcept;
@@ -87,6 +94,7 @@ class Reactor {
   // than all the rest of a wait on some hosts. It may come too early: nobody takes it back when its deadline isn't wanted any more.
   uint64_t timer_at_ = UINT64_MAX;  // when it ends, ns, CLOCK_MONOTONIC; UINT64_MAX: there is none
   __kernel_timespec timer_spec_{};
+  ReadinessReactor readiness_;
 };
 
 }  // namespace vt

@@ -12,6 +12,8 @@
 
 #include "api.h"
 #include "base/log.h"
+#include "core/reactor.h"
+#include "core/vthread.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/raw.h"
@@ -159,6 +161,20 @@ void io_forget(int fd) noexcept {
   __atomic_store_n(&history[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&streams[fd], 0u, __ATOMIC_RELAXED);
   __atomic_store_n(&known::modes[fd], known::blocking_epoch.load(std::memory_order_relaxed), __ATOMIC_RELAXED);
+}
+namespace {
+/// In a child that shares our memory, but not our descriptors, nothing of ours is given up.
+bool closes_ours() noexcept {
+  VThread* v = current();
+  return by_readiness && !(v && is_child_in_memory(v));
+}
+}  // namespace
+void io_closing(int fd) noexcept {
+  io_forget(fd);
+  if (__builtin_expect(closes_ours(), 0)) readiness_keep(fd);
+}
+void io_closing(unsigned first, unsigned last) noexcept {
+  if (__builtin_expect(closes_ours(), 0)) readiness_keep_range(first, last);
 }
 bool io_is_own(int fd) noexcept { return sys::is_own(fd); }
 int io_next_own(unsigned fd) noexcept { return sys::next_own(fd); }

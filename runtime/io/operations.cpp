@@ -2,6 +2,7 @@
 // carrier. Never changes a descriptor; one that the program made O_NONBLOCK never reaches the ring. Writes: writing.cpp. Layer: io.
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -70,8 +71,24 @@ bool copy_in(void* to, const void* from, size_t size) noexcept {
   return raw(SYS_process_vm_readv, raw(SYS_getpid), &mine, 1, &theirs, 1, 0) == (long)size;
 }
 
+namespace {
+/// What the reactor can't watch: poll(2) itself, on an OS thread that has nothing else to do. @parks
+int poll_in_person(int fd, short events, uint64_t deadline) noexcept {
+  pollfd p{fd, events, 0};
+  timespec left, *limit = nullptr;
+  if (deadline != kForever) {
+    uint64_t now = sys::now();
+    left = sys::to_timespec(deadline > now ? deadline - now : 0);
+    limit = &left;
+  }
+  ssize_t r = call_blocking(SYS_ppoll, &p, 1, limit, nullptr, 8);
+  return r == 0 ? -EAGAIN : r < 0 ? (int)r : (unsigned short)p.revents;
+}
+}  // namespace
+
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept {
-  return submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
+  int r = submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
+  return r == kInPerson ? poll_in_person(fd, events, deadline) : r;
 }
 
 bool is_ready(int fd, short events) noexcept {
@@ -144,6 +161,15 @@ ssize_t read_in_person(int fd, const iovec* vector, int count, off_t offset) noe
   return r == -EAGAIN ? when_ready(fd, call) : r;
 }
 
+/// What the reactor can neither watch nor ask not to wait: files that aren't in memory, and what is found to be speechless only now. @parks
+ssize_t read_unasked(int fd, const iovec* vector, int count, off_t offset) noexcept {
+  if (!may_be_file(fd) && offset == -1) {
+    note_speechless(fd);
+    if (ssize_t r = read_in_person(fd, vector, count, offset); r != kUndecided) return r;
+  }
+  return call_blocking(SYS_preadv2, fd, vector, count, offset, 0, 0);
+}
+
 /// A file's read ended early for want of a page in memory, or at the end of file: the rest, as a blocking read has it. @parks
 ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flags, size_t done) noexcept {
   Rest rest;
@@ -151,7 +177,9 @@ ssize_t read_rest(int fd, const iovec* vector, int count, off_t offset, int flag
     if (!rest.from(vector, count, done)) break;
     off_t at = offset == -1 ? -1 : offset + (off_t)done;
     ssize_t r = raw(SYS_preadv2, fd, rest.vector, rest.count, at, 0, flags | RWF_NOWAIT);
-    if (r == -EAGAIN)
+    if (r == -EAGAIN && by_readiness)
+      r = call_blocking(SYS_preadv2, fd, rest.vector, rest.count, at, 0, flags);
+    else if (r == -EAGAIN)
       r = submit_one(ParkReason::kFile, kForever, [&](io_uring_sqe* sqe) {
         io_uring_prep_readv(sqe, fd, rest.vector, (unsigned)rest.count, (uint64_t)at);
         sqe->rw_flags = flags;
@@ -186,10 +214,11 @@ ssize_t io_preadv(int fd, const iovec* vector, int count, off_t offset, int flag
     blocking([&] { r = raw(SYS_preadv2, fd, vector, count, offset, 0, flags); });
     return r;
   }
-  return submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
+  int result = submit_one(ParkReason::kRead, offset == -1 ? socket_deadline(fd, SO_RCVTIMEO) : kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_readv(sqe, fd, vector, (unsigned)count, (uint64_t)offset);
     sqe->rw_flags = flags;
   });
+  return result == kInPerson ? read_unasked(fd, vector, count, offset) : result;
 }
 
 ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
@@ -204,8 +233,10 @@ ssize_t io_read(int fd, void* buffer, size_t size) noexcept {
   if (is_nonblocking(fd)) return raw(SYS_read, fd, buffer, size);
   if (r = read_in_person(fd, &one, 1, -1); r != kUndecided) return r;
   size = std::min(size, kMost);
-  return submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
-                    [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
+  int result = submit_one(ParkReason::kRead, socket_deadline(fd, SO_RCVTIMEO),
+                          [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, fd, buffer, (unsigned)size, (uint64_t)-1); });
+  one.iov_len = size;
+  return result == kInPerson ? read_unasked(fd, &one, 1, -1) : result;
 }
 ssize_t io_readv(int fd, const iovec* vector, int count) noexcept {
   return seems_nonblocking(fd) ? raw(SYS_readv, fd, vector, count) : io_preadv(fd, vector, count, -1, 0);
@@ -224,7 +255,7 @@ constexpr auto kAnnounced = [](long number, auto... arguments) { return call_blo
 
 /// The frame of recv, recvfrom and recvmsg. `make(flags, how)` is the kernel's own, `fill` prepares the submission. @parks
 template <class Call, class Fill>
-ssize_t receive(int fd, int flags, Call&& make, Fill&& fill, bool nested_in_slot = false) noexcept {
+ssize_t receive(int fd, int flags, Call&& make, Fill&& fill, bool is_message, bool nested_in_slot = false) noexcept {
   auto call = [&](int f) { return make(f, kPlain); };
   if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) && has_low_water(fd) && !is_nonblocking(fd)) return make(flags, kAnnounced);
   if (!(flags & MSG_WAITALL)) {
@@ -235,8 +266,10 @@ ssize_t receive(int fd, int flags, Call&& make, Fill&& fill, bool nested_in_slot
   // The ring, going on after a part, peeks at the same bytes again; and loses the part over flags that mean nothing here.
   constexpr unsigned kMeant = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
   if (((flags & MSG_WAITALL) && (flags & MSG_PEEK)) || ((unsigned)flags & ~kMeant)) return make(flags, kAnnounced);
+  if (by_readiness && is_message && (flags & MSG_WAITALL)) return make(flags, kAnnounced);  // it would have to be taken apart
   if (__builtin_expect(nested_in_slot, 0)) return when_ready(fd, [&] { return call(flags | MSG_DONTWAIT); });
   int r = submit_one(ParkReason::kRecv, socket_deadline(fd, SO_RCVTIMEO), fill);
+  if (r == kInPerson) return make(flags, kAnnounced);
   // What is wrong with several arguments is found in another order.
   if (r == -EINVAL || r == -EMSGSIZE || r == -ENOTSOCK)
     if (ssize_t same = call(flags | MSG_DONTWAIT); same != -EAGAIN) return same;
@@ -248,14 +281,14 @@ ssize_t receive(int fd, int flags, Call&& make, Fill&& fill, bool nested_in_slot
 ssize_t io_recv(int fd, void* buffer, size_t size, int flags) noexcept {
   size = std::min(size, kMost);
   return receive(fd, flags, [&](int f, auto how) { return how(SYS_recvfrom, fd, buffer, size, f, nullptr, nullptr); },
-                 [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); });
+                 [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, fd, buffer, size, flags); }, false);
 }
 
 ssize_t io_recvmsg(int fd, msghdr* message, int flags) noexcept {
   constexpr unsigned kCompat = 1u << 31;
   if (((unsigned)flags & kCompat) || !sys::readable(message, sizeof *message)) return raw(SYS_recvmsg, fd, message, flags);  // for its errors
   ssize_t r = receive(fd, flags, [&](int f, auto how) { return how(SYS_recvmsg, fd, message, f); },
-                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); }, in_slot(message));
+                      [&](io_uring_sqe* sqe) { io_uring_prep_recvmsg(sqe, fd, message, (unsigned)flags); }, true, in_slot(message));
   return r == -EFAULT && !is_socket(fd) ? raw(SYS_recvmsg, fd, message, flags) : r;  // the ring looks at the message first
 }
 
@@ -273,7 +306,7 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
                         message.msg_iovlen = 1;
                         io_uring_prep_recvmsg(sqe, fd, &message, (unsigned)flags);
                         submitted = true;
-                      }, in_slot(buffer) || in_slot(from));
+                      }, true, in_slot(buffer) || in_slot(from));
   if (!submitted || r < 0) return r;
   if (!sized || !sys::writable(from_size, sizeof *from_size)) return -EFAULT;
   if ((int)*from_size < 0) return -EINVAL;
@@ -283,9 +316,37 @@ ssize_t io_recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
 
 // ---------------------------------------------------------------- connections, files
 
+namespace {
+/// Accept can't be asked not to wait: made when a connection is there. If another process is quicker it waits: the monitor sees it. @parks
+int accept_when_ready(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
+  int listens = 0;
+  socklen_t length = sizeof listens;
+  bool waits = !is_ready(fd, POLLIN) && raw(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens;
+  if (waits) {
+    int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
+                       [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); });
+    if (r != kInPerson) return r;
+  }
+  return (int)sys::stoppable(cancel_flag(current()), SYS_accept4, fd, address, size, flags);
+}
+/// Nor can connect. One that needs no answer from elsewhere doesn't wait, mostly. @parks
+int connect_in_person(int fd, const sockaddr* address, socklen_t size) noexcept {
+  constexpr uint32_t kLoopback = 127;
+  bool near = address->sa_family == AF_UNIX ||
+              (address->sa_family == AF_INET && size >= sizeof(sockaddr_in) && (((const sockaddr_in*)address)->sin_addr.s_addr & 0xff) == kLoopback);
+  if (near) return (int)sys::stoppable(cancel_flag(current()), SYS_connect, fd, address, size);
+  return (int)call_blocking(SYS_connect, fd, address, size);
+}
+}  // namespace
+
 int io_accept(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   // Listening sockets are shared with forked workers: always asked.
   if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) || ask_nonblocking(fd)) return (int)raw(SYS_accept4, fd, address, size, flags);
+  if (by_readiness) {
+    int r = accept_when_ready(fd, address, size, flags);
+    if (r >= 0) io_forget(r);
+    return r;
+  }
   // Eager: one connection a turn would make a thousand newcomers wait for a thousand rounds of the run queue.
   int r = submit_one(ParkReason::kAccept, socket_deadline(fd, SO_RCVTIMEO),
                      [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, fd, address, size, flags); }, Batch::kOwn);
@@ -297,6 +358,7 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
   // The ring looks at the address before it looks at the descriptor.
   bool malformed = (int)size < 0 || size > sizeof(sockaddr_storage) || !sys::readable(address, size);
   if (malformed || ask_nonblocking(fd)) return (int)raw(SYS_connect, fd, address, size);
+  if (by_readiness) return connect_in_person(fd, address, size);
   uint64_t deadline = socket_deadline(fd, SO_SNDTIMEO);
   int r = submit_one(ParkReason::kConnect, deadline,
                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, fd, address, size); });
@@ -310,6 +372,7 @@ int io_connect(int fd, const sockaddr* address, socklen_t size) noexcept {
 int io_wait_readable(int fd, uint64_t deadline) noexcept { return wait_ready(fd, POLLIN, deadline, ParkReason::kSignal); }
 
 int io_fsync(int fd, bool data_only) noexcept {
+  if (by_readiness) return (int)call_blocking(data_only ? SYS_fdatasync : SYS_fsync, fd);
   return submit_one(ParkReason::kFile, kForever, [&](io_uring_sqe* sqe) {
     io_uring_prep_fsync(sqe, fd, data_only ? IORING_FSYNC_DATASYNC : 0);
   });

@@ -37,6 +37,22 @@ uint64_t deadline_of(const timespec* timeout) noexcept {
 
 bool valid(const timespec* timeout) noexcept { return !timeout || (sys::valid(*timeout) && timeout->tv_sec >= 0); }
 
+/// The same where the reactor can't watch one of them: by poll(2) itself, on an OS thread that has nothing else to do. @parks
+int poll_in_person(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
+  auto* copy = (pollfd*)malloc(count * sizeof(pollfd) + 1);
+  if (!copy) return -ENOMEM;
+  memcpy(copy, fds, count * sizeof(pollfd));
+  timespec left, *limit = nullptr;
+  if (deadline != kForever) {
+    uint64_t now = sys::now();
+    left = sys::to_timespec(deadline > now ? deadline - now : 0);
+    limit = &left;
+  }
+  ssize_t r = call_blocking(SYS_ppoll, copy, count, limit, nullptr, 8);
+  free(copy);
+  return r < 0 ? (int)r : 0;
+}
+
 /// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). `first`: what the first one's
 /// submission came to; -ECANCELED if it didn't come to anything. @parks
 int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = nullptr) noexcept {
@@ -45,6 +61,7 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
   IoEntry* entries = few;
   if (count > kOnStack && !(entries = (IoEntry*)calloc(count, sizeof(IoEntry)))) return -ENOMEM;
   int r = 0;
+  bool unwatched = false;
   {
     RuntimeSection section;
     if (current()->carrier->is_blocking) from_blocking_thread();
@@ -60,9 +77,11 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
     }
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
     if (first) *first = wait.waited ? entries[0].result : -ECANCELED;
+    for (unsigned i = 0; by_readiness && i < wait.waited; ++i) unwatched |= entries[i].result == kInPerson;
     if (wait.interrupted) r = -EINTR;
     else if (wait.go_native) r = kGoNative;
   }
+  if (__builtin_expect(unwatched && r == 0, 0)) r = poll_in_person(fds, count, deadline), first ? *first = -ECANCELED : 0;
   if (entries != few) free(entries);
   return r;
 }

@@ -62,7 +62,7 @@ constexpr size_t kPage = 4096;  // a pipe that polls as writable takes as much
 /// more than a turn through the queue. In chaos mode always. @thread any in user context
 bool joins_batch(int fd, int flags) noexcept {
   constexpr uint32_t kCompany = 2;  // one connection, or two that take turns, would only wait longer
-  if ((flags & ~(MSG_NOSIGNAL | MSG_MORE)) || !(config.chaos || batch_pays())) return false;
+  if (by_readiness || (flags & ~(MSG_NOSIGNAL | MSG_MORE)) || !(config.chaos || batch_pays())) return false;
   Carrier* c = carrier_here();
   return ((c->queue.size() >= kCompany && c->reactor.quick() && !c->is_blocking) || config.chaos) && !is_nonblocking(fd);
 }
