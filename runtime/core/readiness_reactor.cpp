@@ -105,12 +105,19 @@ uint32_t events_for(const io_uring_sqe& call) noexcept {
   }
 }
 
+/// Others end with a message, whatever MSG_WAITALL says.
+bool is_stream(int fd) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return raw(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int receive(Watch* w) noexcept {
   auto& c = w->call;
   long r = raw(SYS_recvfrom, w->fd, c.addr + (uint64_t)w->result, c.len - (unsigned)w->result, c.msg_flags | MSG_DONTWAIT, nullptr, nullptr);
   if (!(c.msg_flags & MSG_WAITALL)) return (int)r;
   if (r > 0) w->result += (int)r;
-  if (r > 0 && (unsigned)w->result < c.len) return -EAGAIN;
+  if (r > 0 && (unsigned)w->result < c.len && is_stream(w->fd)) return -EAGAIN;
   if (r == -EAGAIN) return -EAGAIN;
   return w->result ? w->result : (int)r;
 }
@@ -245,7 +252,6 @@ void ReadinessReactor::cancel_all() noexcept {
 }
 
 void ReadinessReactor::arm(Watch* w) noexcept {
-  w->key = w->fd = w->call.fd;
   w->events = events_for(w->call);
   Bucket& b = bucket_of(w->key);
   int r;
@@ -274,7 +280,12 @@ void ReadinessReactor::arm(Watch* w) noexcept {
 void ReadinessReactor::submit() noexcept {
   while (Watch* w = submitted_) {
     if (!(submitted_ = w->next)) submitted_end_ = &submitted_;
-    arm(w);
+    w->key = w->fd = w->call.fd;
+    // What the kernel says of vectors and messages it says before it waits. The others have been tried.
+    bool may_be_wrong = w->call.opcode == IORING_OP_READV || w->call.opcode == IORING_OP_RECVMSG;
+    int r = may_be_wrong ? attempt(w) : -EAGAIN;
+    if (r == -EAGAIN) arm(w);
+    else finish(w, r);
   }
 }
 

@@ -334,7 +334,7 @@ int connect_in_person(int fd, const sockaddr* address, socklen_t size) noexcept 
   constexpr uint32_t kLoopback = 127;
   bool near = address->sa_family == AF_UNIX ||
               (address->sa_family == AF_INET && size >= sizeof(sockaddr_in) && (((const sockaddr_in*)address)->sin_addr.s_addr & 0xff) == kLoopback);
-  if (near) return (int)sys::stoppable(cancel_flag(current()), SYS_connect, fd, address, size);
+  if (near && socket_deadline(fd, SO_SNDTIMEO) == kForever) return (int)sys::stoppable(cancel_flag(current()), SYS_connect, fd, address, size);
   return (int)call_blocking(SYS_connect, fd, address, size);
 }
 }  // namespace
