@@ -16,7 +16,11 @@ int vt_is_active(void);
 int vt_fork_generation __attribute__((visibility("hidden")));
 
 static void count_fork(void) { ++vt_fork_generation; }
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+/* Once, before anybody's own handler or initializer. */
+__attribute__((constructor, visibility("hidden"))) void vt_once_watch_forks(void) {
+  static int watches;
+  if (!__atomic_exchange_n(&watches, 1, __ATOMIC_RELAXED)) pthread_atfork(NULL, NULL, count_fork);
+}
 
 static void leave_early(pthread_once_t **running) {
   if (!*running) return;
@@ -29,6 +33,7 @@ __attribute__((visibility("default"))) int pthread_once(pthread_once_t *once, vo
   for (;;) {
     int seen = __atomic_load_n(once, __ATOMIC_ACQUIRE);
     if (seen & 2) return 0;
+    vt_once_watch_forks(); /* a library's constructor may come before ours */
     if (seen == running) {
       vt_once_wait(once, seen);
       continue;

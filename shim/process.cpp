@@ -8,6 +8,8 @@
 using vt::shim::cancellation_point;
 using vt::shim::errno_result;
 
+extern "C" void vt_once_watch_forks(void);
+
 namespace {
 
 /// The calling OS thread's mask is the virtual thread's while this stands.
@@ -198,6 +200,12 @@ int start_in_memory(void* start) {
 }
 }  // namespace
 
+// What pthread_atfork(3) is in the program and in each library. Ours are the first, also before those of a constructor that runs before ours.
+VT_EXPORT int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* library) {
+  vt::boot();
+  vt_once_watch_forks();
+  return VT_REAL(__register_atfork)(prepare, parent, child, library);
+}
 VT_EXPORT pid_t _Fork() {
   return (pid_t)vt::shim::forked([] { return (long)VT_REAL(_Fork)(); });
 }

@@ -35,6 +35,7 @@ ssize_t __pwrite64(int, const void*, size_t, off64_t);
 int __dup2(int, int);
 int __fcntl(int, int, ...);
 pid_t __wait(int*);
+int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void*);
 int __open(const char*, int, ...);
 int __open64(const char*, int, ...);
 int __open_2(const char*, int);

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,13 +35,12 @@
 extern "C" {
 __thread vt::Self* vt_self = nullptr;
 __thread vt::PlatformThread vt_platform;
-int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
 extern void* __dso_handle __attribute__((visibility("hidden")));
 }
 
 namespace vt {
 
-LibcCalls libc_calls{};
+constinit LibcCalls libc_calls{};
 std::atomic<uint64_t> live{0};
 FastLocks fast_locks;
 
@@ -56,7 +56,7 @@ SpinLock start_lock{Rank::kRuntime};
 std::atomic<uint64_t> created{0};
 
 // ---------------------------------------------------------------- fork
-// Registered at boot, before any handler of the program: so `prepare` runs last and the others run first. The program's
+// Registered at boot, before any handler of the program (with its first, if that comes earlier): so `prepare` runs last and the others run first. The program's
 // handlers run in the caller's context, on its own thread area, as does glibc's fork itself (HACKING.md, "fork"). That waits for locks of libc's, whose
 // holder may need this carrier, or be a thread that parked in fflush(NULL): so no lock that virtual threads may want is held meanwhile, and the runtime's
 // handlers come through. Start_lock is wanted only where there are none; as long as its caller lives the runtime doesn't stop.
@@ -162,26 +162,23 @@ bool has_gil() noexcept {
   return dlsym(RTLD_DEFAULT, "PyGILState_Ensure") && !dlsym(RTLD_DEFAULT, "_PyEval_EnableGILTransient");
 }
 
-template <class F>
-void next(F& slot, const char* name) noexcept {
-  slot = reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
-}
-
-void find_libc_calls() noexcept {
-#ifdef VT_UNIT
-  libc_calls = {pthread_create, pthread_getattr_np, pthread_setname_np, pthread_mutex_trylock, pthread_mutex_unlock, sigaction, siglongjmp};
-#else
-  next(libc_calls.pthread_create, "pthread_create");
-  next(libc_calls.pthread_getattr_np, "pthread_getattr_np");
-  next(libc_calls.pthread_setname_np, "pthread_setname_np");
-  next(libc_calls.pthread_mutex_trylock, "pthread_mutex_trylock");
-  next(libc_calls.pthread_mutex_unlock, "pthread_mutex_unlock");
-  next(libc_calls.sigaction, "sigaction");
-  next(libc_calls.siglongjmp, "siglongjmp");
-#endif
+/// The environment, where libc's own constructor hasn't run either: above the arguments, where the kernel put it.
+char** environment() noexcept {
+  if (environ) return environ;
+  auto** end = static_cast<void**>(dlsym(RTLD_DEFAULT, "__libc_stack_end"));
+  return end && *end ? (char**)*end + 1 + *(long*)*end + 1 : nullptr;
 }
 
 }  // namespace
+
+void* find_next(const char* name) noexcept {
+  int saved = errno;
+  void* p = dlsym(RTLD_NEXT, name);
+  errno = saved;
+  if (p) return p;
+  complain("libc has no %s", name);
+  abort();
+}
 
 uint64_t created_threads() noexcept { return created.load(std::memory_order_relaxed); }
 uint64_t live_threads() noexcept { return live.load(std::memory_order_seq_cst); }
@@ -193,9 +190,9 @@ void count_thread(int change) noexcept {
 void boot() noexcept {
   Phase p = Phase::kUnbooted;
   if (!phase.compare_exchange_strong(p, Phase::kBooting, std::memory_order_acq_rel)) return;
-  find_libc_calls();
+  libc_calls.find_all();
   loader_lock_find();
-  read_config(environ);
+  read_config(environment());
   const char* missing = nullptr;
   if (!config.threads) {
     phase.store(Phase::kNative, std::memory_order_release);
@@ -208,7 +205,7 @@ void boot() noexcept {
   }
   unit_pool_init();
   dump_install();
-  __register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle);
+  libc_calls.__register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, __dso_handle);
   fast_locks.tid = thread_area_tid_offset();
   fast_locks.on = !config.chaos;
   phase.store(Phase::kReady, std::memory_order_release);
@@ -220,7 +217,7 @@ bool active() noexcept {
     boot();
     p = phase.load(std::memory_order_acquire);
   }
-  return p != Phase::kNative;
+  return p > Phase::kNative;  // kBooting: ld.so, or an allocator that it calls, asks on boot's account
 }
 
 bool runtime_stop() noexcept {

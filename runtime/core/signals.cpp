@@ -263,6 +263,7 @@ void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
 }
 
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
+  active();  // boot comes first: the program's handler replaces the dump's, not the other way round
   if (action && signal && signal == config.dump_signal && is_handler(*action)) {
     complain("the program handles signal %d itself: VTSHIM_DUMP_SIGNAL is off", signal);
     config.dump_signal = 0;

@@ -88,7 +88,7 @@ void note_library(const void* address, CodeOf of) noexcept {
 void slots_know_libc() noexcept {
   if (!swaps || code_count) return;
   auto address = [](const char* name) { return (uintptr_t)dlsym(RTLD_DEFAULT, name); };
-  auto* libc = (void*)libc_calls.sigaction;
+  auto* libc = (void*)libc_calls.sigaction.get();
   Dl_info of_malloc, of_libc;
   if (dladdr((void*)address("malloc"), &of_malloc) && dladdr(libc, &of_libc) && of_malloc.dli_fbase != of_libc.dli_fbase)
     note_library((void*)address("malloc"), CodeOf::kMalloc);

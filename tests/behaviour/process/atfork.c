@@ -6,6 +6,10 @@
 #include <semaphore.h>
 #include <spawn.h>
 
+// What pthread_atfork is in libc.
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void* library);
+extern void* __dso_handle;
+
 static pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char g_trace[32];
 static int g_used;
@@ -76,7 +80,7 @@ static void* fork_in_worker(void* arg) {
 int main(void) {
   CHECK_RC(pthread_atfork(prepare1, parent1, child1), 0);
   CHECK_RC(pthread_atfork(NULL, NULL, NULL), 0);
-  CHECK_RC(pthread_atfork(prepare2, parent2, child2), 0);
+  CHECK_RC(__register_atfork(prepare2, parent2, child2, __dso_handle), 0);
   fork_once(3);  // before there are threads
   pthread_t threads[4];
   for (int i = 0; i < 4; ++i) threads[i] = start_thread(lock_often, NULL);
