@@ -203,7 +203,7 @@ namespace {
 __attribute__((noinline)) Claim move_now(uint32_t* asked) noexcept {
   RuntimeSection section;
   VThread* v = current();
-  if (!v || pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
+  if (!has_carrier(v) || pinned_now(v) || v->carrier->is_blocking) return Claim::kNo;
   Claim claim = blocking_claim(asked);
   if (claim != Claim::kYes) return claim;
   ++v->carrier->parks[(int)ParkReason::kBlocking];
@@ -231,7 +231,7 @@ void blocking_leave() noexcept {
 /// Not to be looked into: what is computed before the call, an address of thread-local memory say, may not serve in it on a slot.
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
   VThread* v = current();  // main may be a platform thread at any moment, when the runtime stops: its object stays
-  if (!v || !can_park() || (swaps && leads_to_slot(arg, size))) return call(arg);
+  if (!v || v->depth || !self_parks(v) || (swaps && leads_to_slot(arg, size))) return call(arg);
   bool moved = blocking_move();
   if (!moved && v->exclusive) {
     run_pinned(call, arg);

@@ -208,6 +208,7 @@ bool carriers_retire_all() noexcept {
     if (c->is_main) {
       if (!__atomic_load_n(&c->running, __ATOMIC_RELAXED) || c->reactor.in_flight() || c->queue.size()) return false;
       c->gone.store(1, std::memory_order_seq_cst);
+      while (c->wakers.load(std::memory_order_seq_cst)) sys::raw(SYS_sched_yield);  // as in leave()
       c->reactor.close();
     } else if (!retire(c)) {
       return false;
@@ -420,6 +421,13 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
     if (handled || (!v->cancel_shielded && cancel_wanted(v))) end_call(uc);
     return;
   }
+  struct InKick {
+    Carrier* c;
+    explicit InKick(Carrier* carrier) noexcept : c(carrier) { c->in_kick.fetch_add(1, std::memory_order_relaxed); }
+    ~InKick() { c->in_kick.fetch_sub(1, std::memory_order_release); }
+  } in_kick(c);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (c->is_main && !main_parks.load(std::memory_order_relaxed)) return;  // the runtime is about to stop: as self_parks()
   if (kind == Kick::kMoveIo) io_waits_move(c);
   c->reactor.poll(c);
   if (__atomic_load_n(&c->mail, __ATOMIC_RELAXED)) cancel_mailed(c);

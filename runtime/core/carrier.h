@@ -103,6 +103,7 @@ struct alignas(64) Carrier {
   IoWait* mail = nullptr;          // waits that somebody else wants cancelled
   VThread* requests = nullptr;     // threads whose waits pthread_cancel ends (core/cancel.h)
 
+  std::atomic<uint32_t> in_kick{0};    // carrier 0: handlers of kicks that may use its ring. [stop]
   std::atomic<bool> in_exec{false};    // its OS thread is in exec: no signals of ours
   std::atomic<uint32_t> senders{0};    // others that are about to send one
 

@@ -1,10 +1,13 @@
 #include "core/main_thread.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+
+#include <new>
 
 #include "api.h"
 #include "base/log.h"
@@ -37,6 +40,7 @@ namespace {
 alignas(64) constinit MainThread object;  // a preloaded library's constructor may make a thread before ours have run
 std::atomic<MainThread*> joined{nullptr};
 std::atomic<bool> waits_for_last{false};
+Carrier* no_carrier = nullptr;  // main's, once the runtime has stopped: it has left, and what goes to it goes to one that is there
 constexpr size_t kLoopStack = 256 << 10;
 char* loop_stack = nullptr;
 
@@ -55,6 +59,8 @@ VThread* thread_of(pthread_t thread) noexcept {
   return m && m->handle() == thread ? m : vthread_of((char*)thread);
 }
 
+std::atomic<bool> main_parks{false};
+
 MainThread* main_thread() noexcept { return joined.load(std::memory_order_acquire); }  // for the registry
 
 int main_join() noexcept {
@@ -62,6 +68,11 @@ int main_join() noexcept {
     long p = sys::raw(SYS_mmap, nullptr, kLoopStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (p < 0 && p > -4096) return (int)p;
     loop_stack = (char*)p;
+  }
+  if (!no_carrier) {
+    void* p = aligned_alloc(alignof(Carrier), sizeof(Carrier));
+    if (!p) return -ENOMEM;
+    no_carrier = new (p) Carrier;
   }
   stack_t alternate{};
   sys::raw(SYS_sigaltstack, nullptr, &alternate);
@@ -98,6 +109,7 @@ int main_join() noexcept {
   uint64_t mask = 0;
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &mask, sizeof mask);
   signals_note_main_mask(mask);
+  main_parks.store(true, std::memory_order_release);
   return 0;
 }
 
@@ -270,17 +282,36 @@ __attribute__((no_sanitize("thread"))) bool main_is_in_handler() noexcept {  // 
   return m && (__atomic_load_n(&m->signal_frames, __ATOMIC_RELAXED) || __atomic_load_n(&m->in_deliver, __ATOMIC_RELAXED) || m->home->in_handler);
 }
 
+bool main_stops_parking() noexcept {
+  MainThread* m = main_thread();
+  if (!m) return true;
+  main_parks.store(false, std::memory_order_seq_cst);
+  signals_barrier();  // [stop]
+  // A handler of ours that is on its way may take to the ring as well.
+  return __atomic_load_n(&m->depth, __ATOMIC_ACQUIRE) == 0 && !main_is_in_handler() && !m->home->in_kick.load(std::memory_order_acquire);
+}
+
+void main_parks_again() noexcept {
+  if (main_thread()) main_parks.store(true, std::memory_order_release);
+}
+
 void main_leave() noexcept {
   MainThread* m = main_thread();
   if (!m) return;
-  joined.store(nullptr, std::memory_order_seq_cst);  // before vt_self; pairs with run_handler()
-  // vt_self in main's area, which main itself may read just now: either answer is a thread that waits in the kernel.
-  ptrdiff_t offset = (char*)&vt_self - sys::thread_pointer();
-  __atomic_store_n((Self**)(m->home->own_tp + offset), (Self*)nullptr, __ATOMIC_SEQ_CST);
+  joined.store(nullptr, std::memory_order_seq_cst);
+  __atomic_store_n(&m->carrier, no_carrier, __ATOMIC_RELEASE);
+  m->home = no_carrier;
+}
+
+bool main_has_left() noexcept { return current() == &object && !main_thread(); }
+
+void main_settle() noexcept {
+  if (main_has_left() && object.depth == 0) vt_self = nullptr;
 }
 
 void main_after_fork() noexcept {
   joined.store(nullptr, std::memory_order_relaxed);
+  main_parks.store(false, std::memory_order_relaxed);
   waits_for_last.store(false, std::memory_order_relaxed);
 }
 

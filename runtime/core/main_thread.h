@@ -70,8 +70,17 @@ void main_ask_native() noexcept;
 void main_go_native(Carrier* c) noexcept;
 /// A handler of main's runs, perhaps in the middle of a call into the runtime, which goes on as main's, however long that takes. @thread monitor
 bool main_is_in_handler() noexcept;
-/// The runtime ends: main is a platform thread again. Its carrier has nothing to do, and main waits for nothing. @thread monitor
+/// From here on main begins no wait that needs its carrier. False: it may be in one, or on its way. @thread monitor
+bool main_stops_parking() noexcept;
+/// The runtime goes on after all. @thread monitor
+void main_parks_again() noexcept;
+/// The runtime ends: its carrier has nothing to do, and main_stops_parking(). Main may be on its way into a call, as a virtual thread: it finds a carrier that
+/// has left, in the section that it needs for a wait. @thread monitor
 void main_leave() noexcept;
+/// The caller is main, and that has happened.
+bool main_has_left() noexcept;
+/// As a call begins: then it's a platform thread.
+void main_settle() noexcept;
 
 /// In a forked child: its only thread is a platform thread.
 void main_after_fork() noexcept;

@@ -225,11 +225,12 @@ bool runtime_stop() noexcept {
   bool stopped = false;
   // seq_cst: we store the phase, then look at the count; who creates a thread counts it, then looks at the phase
   phase.store(Phase::kStopping, std::memory_order_seq_cst);
-  if (live.load(std::memory_order_seq_cst) == 0 && !main_is_in_handler() && starter_pause()) {
+  if (live.load(std::memory_order_seq_cst) == 0 && main_stops_parking() && starter_pause()) {
     stopped = blocking_threads_alive() == 0 && carriers_retire_all();
     if (stopped) main_leave(), starter_end();
     else starter_resume();
   }
+  if (!stopped) main_parks_again();
   phase.store(stopped ? Phase::kReady : Phase::kRunning, std::memory_order_seq_cst);
   start_lock.unlock();
   return stopped;
@@ -277,10 +278,11 @@ bool runtime_start() noexcept {
   if (config.pin_warn) backtrace_prepare();  // takes ld.so's lock: now, or never
   tcache_find();
   for (;;) {
+    main_settle();
     RuntimeSection section;
     LockGuard guard(start_lock);
     // While it waited for a runtime that was stopping, main became a platform thread: the section must be that one's.
-    if (section.self_ptr() == self()) return start();
+    if (!main_has_left()) return start();
   }
 }
 
@@ -288,6 +290,7 @@ bool phase_never_ran() noexcept { return created.load(std::memory_order_relaxed)
 
 bool on_vthread() noexcept {
   VThread* v = current();
+  if (__builtin_expect(v && v->is_main && main_has_left(), 0)) return false;
   return v && !is_child_in_memory(v);
 }
 bool has_own_signal_stack() noexcept { return on_vthread() || vt_platform.over; }
@@ -298,13 +301,14 @@ bool has_virtual_signals() noexcept { return on_vthread() && signals_are_ours(cu
 
 bool can_park() noexcept {
   VThread* v = current();
-  return v && v->depth == 0 && self_parks(v);
+  return v && v->depth == 0 && (self_parks(v) || (main_settle(), false));
 }
 
 // Not by can_park(), whose call costs a write 13 instructions.
 bool call_can_park() noexcept {
   VThread* v = current();
-  if (!v || v->depth || !self_parks(v)) return false;
+  if (!v || v->depth) return false;
+  if (!self_parks(v)) return main_settle(), false;
   return __builtin_expect(--v->carrier->calls_left, 1) || take_turns();
 }
 

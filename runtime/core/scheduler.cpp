@@ -275,7 +275,7 @@ void schedule_new(VThread* v, Carrier* here) noexcept {
 void yield_now() noexcept {
   RuntimeSection section;
   VThread* v = current();
-  if (!v) return;  // main, and the runtime has stopped meanwhile
+  if (!has_carrier(v)) return;  // main, and the runtime has stopped meanwhile
   ++v->carrier->parks[(int)ParkReason::kYield];
   CallbackPin pin(v);
   leave(v, Commit::kYield);

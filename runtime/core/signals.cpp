@@ -169,10 +169,7 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   platform.depth = depth;
   c->rests = rested;
   vt_self = before;
-  // seq_cst: we store vt_self, then look whether main has left; main_leave() does it the other way round, so one of us clears vt_self
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   bool left = main_thread() != m;
-  if (left) vt_self = nullptr;
   if (nested == 0 && !left) {
     uint64_t after;
     memcpy(&after, mask, sizeof after);

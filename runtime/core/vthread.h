@@ -173,12 +173,17 @@ bool on_own_os_thread(const VThread* v) noexcept;
 inline bool is_child_in_memory(const VThread* v) noexcept { return v->in_vfork || (v->shares_area && !on_own_os_thread(v)); }
 /// In such a child, or boxed, or main away from its OS thread.
 inline bool mustnt_park(const VThread* v) noexcept { return v->boxed || v->in_place || is_child_in_memory(v); }
+/// Main has joined, and the runtime isn't about to stop. Main looks at it in a section, having counted that in `depth`; who stops stores it, makes a
+/// membarrier, then looks at main's depth: so main waits in the kernel, or the runtime doesn't stop [stop]. Outside of sections an answer may be stale.
+extern std::atomic<bool> main_parks;
 /// False for platform threads, in vfork children, and for main when there is nobody else to run meanwhile: those wait in the kernel.
 inline bool self_parks(const Self* s) noexcept {
   if (!s || !s->is_virtual) return false;
   const auto* v = static_cast<const VThread*>(s);
   if (mustnt_park(v)) return false;
-  return !v->is_main || live.load(std::memory_order_seq_cst);
+  return !v->is_main || (live.load(std::memory_order_seq_cst) && main_parks.load(std::memory_order_relaxed));
 }
+/// In a section: the caller has a carrier that stays there till the section ends. False for main where the runtime stops.
+inline bool has_carrier(const VThread* v) noexcept { return v && (!v->is_main || main_parks.load(std::memory_order_relaxed)); }
 
 }  // namespace vt

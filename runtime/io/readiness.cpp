@@ -60,10 +60,9 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
   IoEntry few[kOnStack];
   IoEntry* entries = few;
   if (count > kOnStack && !(entries = (IoEntry*)calloc(count, sizeof(IoEntry)))) return -ENOMEM;
-  int r = 0;
+  int r = kGoNative;
   bool unwatched = false;
-  {
-    RuntimeSection section;
+  if (RuntimeSection section; has_carrier(current())) {
     if (current()->carrier->is_blocking) from_blocking_thread();
     IoWait wait(current(), entries, count);
     for (unsigned i = 0; i < count; ++i) {
@@ -78,8 +77,7 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
     if (wait.pending) wait.finish(ParkReason::kPoll, deadline, true);
     if (first) *first = wait.waited ? entries[0].result : -ECANCELED;
     for (unsigned i = 0; by_readiness && i < wait.waited; ++i) unwatched |= entries[i].result == kInPerson;
-    if (wait.interrupted) r = -EINTR;
-    else if (wait.go_native) r = kGoNative;
+    r = wait.interrupted ? -EINTR : wait.go_native ? kGoNative : 0;
   }
   if (__builtin_expect(unwatched && r == 0, 0)) r = poll_in_person(fds, count, deadline), first ? *first = -ECANCELED : 0;
   if (entries != few) free(entries);
@@ -90,6 +88,7 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
 int epoll_wait_in_ring(int epfd, epoll_event* events, int max, uint64_t deadline) noexcept {
   if (config.chaos) chaos_yield();
   RuntimeSection section;
+  if (!has_carrier(current())) return kGoNative;
   if (current()->carrier->is_blocking) from_blocking_thread();
   IoEntry entry;
   IoWait wait(current(), &entry, 1);

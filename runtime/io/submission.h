@@ -46,6 +46,7 @@ int submit_one(ParkReason reason, uint64_t deadline, Fill&& fill, Batch batch = 
   for (;;) {
     RuntimeSection section;
     VThread* v = current();
+    if (!has_carrier(v)) return kGoNative;  // main, and the runtime stops
     if (v->carrier->is_blocking) {
       from_blocking_thread();
       continue;
