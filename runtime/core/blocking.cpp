@@ -15,6 +15,7 @@
 #include "core/scheduler.h"
 #include "core/slot.h"
 #include "core/starter.h"
+#include "core/wait_table.h"
 #include "sys/clock.h"
 #include "sys/fs_base.h"
 #include "sys/futex.h"
@@ -23,7 +24,8 @@
 namespace vt {
 namespace {
 
-constexpr unsigned kMaxThreads = 512;
+constexpr unsigned kMaxThreads = 30000;  // who waits there natively has an OS thread, too: the system's own limits are to count
+constexpr uint64_t kLookAgain = 10'000'000;  // ns: where the system gave none; nobody tells when it would
 constexpr uint64_t kLinger = 2 * sys::kSecond;  // an idle one leaves after that
 
 SpinLock lock{Rank::kBlocking};
@@ -36,6 +38,8 @@ std::atomic<uint32_t> pushed{0};  // futex: changes with each push
 unsigned asked_for = 0;           // threads, for the next batch
 uint32_t batches_begun = 0, batches_done = 0;
 uint64_t refused = 0;             // ns: none can be had until then
+std::atomic<uint32_t> waiting{0}; // threads that wait for one, in the wait table
+unsigned in_place = 0;            // of those that couldn't be had: calls that block their carriers
 Carrier* spare = nullptr;         // Carrier objects of threads that left; linked by `left`
 
 Carrier* new_carrier() noexcept {
@@ -70,6 +74,11 @@ VThread* pop() noexcept {
   return v;
 }
 
+/// A thread can be claimed: who waits for one tries again. Not under the lock.
+void wake_waiting() noexcept {
+  if (waiting.load(std::memory_order_seq_cst)) wake_all(&waiting, ParkReason::kBlocking, 1, nullptr);
+}
+
 /// True: nothing came for long, and no push was promised: the thread may go.
 bool retire(Carrier* c) noexcept {
   LockGuard guard(lock);
@@ -93,8 +102,11 @@ void* run(void* argument) noexcept {
       continue;
     }
     resume(c, v);
-    LockGuard guard(lock);
-    ++unclaimed;
+    {
+      LockGuard guard(lock);
+      ++unclaimed;
+    }
+    wake_waiting();
   }
   os_thread_leave(c);
   return nullptr;
@@ -110,7 +122,8 @@ Claim blocking_claim(uint32_t* asked) noexcept {
       *asked = 0;
       return Claim::kYes;
     }
-    if (alive == kMaxThreads || sys::now() < refused || starter_is_held_up(current() ? kThreadsPatience : kMonitorsPatience)) return Claim::kNo;
+    if (alive == kMaxThreads || sys::now() < refused) return Claim::kFull;
+    if (starter_is_held_up(current() ? kThreadsPatience : kMonitorsPatience)) return Claim::kNo;
     if (*asked && (int32_t)(*asked - batches_done) > 0) return Claim::kLater;
     ++asked_for;  // at first, or somebody else has got that one
     *asked = batches_begun + 1;
@@ -130,6 +143,7 @@ bool blocking_start_asked() noexcept {
     if (n > kMaxThreads - alive) n = kMaxThreads - alive;
     alive += n;
   }
+  bool some = false;
   for (; n; --n) {
     Carrier* c = new_carrier();
     int r = c ? os_thread_start(c, run, c) : ENOMEM;
@@ -137,6 +151,7 @@ bool blocking_start_asked() noexcept {
     if (r == 0) {
       started.fetch_add(1, std::memory_order_relaxed);
       ++unclaimed;
+      some = true;
       continue;
     }
     if (c) put_back(c);
@@ -144,14 +159,20 @@ bool blocking_start_asked() noexcept {
     refused = sys::now() + kRefusal;
     break;
   }
-  LockGuard guard(lock);
-  batches_done = batches_begun;
+  {
+    LockGuard guard(lock);
+    batches_done = batches_begun;
+  }
+  if (some) wake_waiting();
   return true;
 }
 
 void blocking_unclaim() noexcept {
-  LockGuard guard(lock);
-  ++unclaimed;
+  {
+    LockGuard guard(lock);
+    ++unclaimed;
+  }
+  wake_waiting();
 }
 
 void blocking_push(VThread* v) noexcept {
@@ -174,7 +195,8 @@ unsigned blocking_threads_started() noexcept { return started.load(std::memory_o
 void blocking_after_fork() noexcept {
   lock.reset();
   head = tail = nullptr;
-  unclaimed = alive = asked_for = 0;
+  unclaimed = alive = asked_for = in_place = 0;
+  waiting.store(0, std::memory_order_relaxed);
   batches_done = batches_begun;
   refused = 0;
 }
@@ -220,6 +242,73 @@ bool blocking_move() noexcept {
   return claim == Claim::kYes;
 }
 
+namespace {
+// Where the system gives no further OS threads, all carriers might block in calls that only other threads end. So one stays free: who finds no other
+// carrier waits until a blocking thread has done its call, or the system gives one again.
+
+/// The caller may block its carrier: another is left to the others, or nobody else is there for it. @thread vthread
+bool may_block_carrier(bool waited) noexcept {
+  RuntimeSection section;
+  if (!has_carrier(current())) return true;
+  Carrier* c = current()->carrier;
+  bool alone = waited && c->queue.size() == 0;
+  if (alone) c->reactor.poll(c);
+  alone = alone && c->queue.size() == 0;
+  LockGuard guard(lock);
+  bool idle = c->reactor.in_flight() == 0 && c->timers.next() == sys::kForever;
+  if (in_place + 1 >= open_carriers() && !(alone && (alive == 0 || idle))) return false;
+  ++in_place;
+  return true;
+}
+
+/// Until then, or for a moment. @parks
+void wait_for_thread() noexcept {
+  RuntimeSection section;
+  WaitNode node(section.self_ptr(), ParkReason::kBlocking);
+  Bucket& b = bucket_of(&waiting);
+  // seq_cst: we count ourselves, then ask; who makes one claimable counts that, then looks here
+  waiting.fetch_add(1, std::memory_order_seq_cst);
+  bool some;
+  {
+    LockGuard guard(b.lock);
+    LockGuard threads(lock);
+    some = unclaimed;
+    if (!some) b.push_back(&node, &waiting);
+  }
+  timespec deadline = sys::to_timespec(sys::now() + kLookAgain);
+  if (!some) wait_on(node, CLOCK_MONOTONIC, &deadline);
+  waiting.fetch_sub(1, std::memory_order_relaxed);
+}
+
+/// Where the caller's call is to be made.
+enum class Place : uint8_t { kThread, kCarrier, kCountedCarrier };
+Place find_place() noexcept {
+  uint32_t asked = 0;
+  for (bool waited = false;;) {
+    switch (move_now(&asked)) {
+      case Claim::kYes: return Place::kThread;
+      case Claim::kNo: return Place::kCarrier;
+      case Claim::kLater: yield_now(); break;
+      case Claim::kFull:
+        if (may_block_carrier(waited)) return Place::kCountedCarrier;
+        wait_for_thread();
+        waited = true;
+        asked = 0;
+    }
+  }
+}
+
+struct CountedCall {
+  bool is;
+  ~CountedCall() {
+    if (!is) return;
+    RuntimeSection section;
+    LockGuard guard(lock);
+    --in_place;
+  }
+};
+}  // namespace
+
 void blocking_leave() noexcept {
   VThread* v = current();
   if (!v->carrier->is_blocking || v->in_announced || mustnt_park(v)) return;
@@ -232,11 +321,13 @@ void blocking_leave() noexcept {
 __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t size) {
   VThread* v = current();  // main may be a platform thread at any moment, when the runtime stops: its object stays
   if (!v || v->depth || !self_parks(v) || (swaps && leads_to_slot(arg, size))) return call(arg);
-  bool moved = blocking_move();
+  Place place = find_place();
+  bool moved = place == Place::kThread;
   if (!moved && v->exclusive) {
     run_pinned(call, arg);
     return;
   }
+  CountedCall counted{place == Place::kCountedCarrier};
   if (!moved) {  // on a blocking thread already, an event loop say, or on its carrier, which the monitor then sees
     bool nested = v->in_announced;
     v->in_announced = true;

@@ -9,9 +9,10 @@ namespace vt {
 
 struct VThread;
 
-/// Makes sure that a thread waits for the caller's push. kNo: none can be started; the caller then blocks its carrier, and the monitor
-/// compensates. kLater: the starter is making one; `asked` is the caller's, 0 at first, and tells that it has asked. @thread vthread, monitor
-enum class Claim : uint8_t { kYes, kNo, kLater };
+/// Makes sure that a thread waits for the caller's push. kNo: none can be started by now; the caller then blocks its carrier, and the monitor
+/// compensates. kFull: the system gives no more, nor could the monitor compensate. kLater: the starter is making one; `asked` is the caller's, 0 at first,
+/// and tells that it has asked. @thread vthread, monitor
+enum class Claim : uint8_t { kYes, kNo, kFull, kLater };
 Claim blocking_claim(uint32_t* asked) noexcept;
 /// Starts those. True if there was something to do. @thread the starter
 bool blocking_start_asked() noexcept;

@@ -390,7 +390,7 @@ bool call_set_back(void* context, bool not_restarted) noexcept {
 Claim eject_blocked(Carrier* c, VThread* v) noexcept {
   if (!may_be_ejected(c, v)) return Claim::kNo;
   if (!eject_note_call(c) || is_bound_call(c->eject_call.number)) return Claim::kNo;
-  if (Claim claim = blocking_claim(&c->asked_for); claim != Claim::kYes) return claim;
+  if (Claim claim = blocking_claim(&c->asked_for); claim != Claim::kYes) return claim == Claim::kFull ? Claim::kNo : claim;
   c->eject_to = nullptr;
   c->eject_firmly = false;
   if (send(c, v)) return Claim::kYes;

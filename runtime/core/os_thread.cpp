@@ -15,6 +15,7 @@
 #include "core/slot.h"
 #include "core/thread_area.h"
 #include "sys/fs_base.h"
+#include "sys/memory.h"
 #include "sys/signal_bits.h"
 
 namespace vt {
@@ -35,12 +36,12 @@ void set_signal_stack(char* low, size_t size) noexcept {
 // ---- setuid(2) and its kin: glibc has each OS thread make the call in a handler of its own, which marks it as done in the thread area that it
 // finds mounted, and asks again until all of *its* threads are marked. So that handler runs with the OS thread's own area mounted.
 constexpr int kSetxid = 33;
-constexpr unsigned kPlaces = 2048;  // more than there are OS threads of ours
+constexpr unsigned kPlaces = 1 << 16;  // more than there are OS threads of ours
 struct Place {
   std::atomic<pid_t> tid{0};
   char *own_tp, *own_self;
 };
-Place places[kPlaces];
+alignas(sys::kPageSize) Place places[kPlaces];  // 1.5 MiB of zero pages until used
 SpinLock places_lock{Rank::kLeaf};
 struct KernelAction {
   void (*handler)(int, siginfo_t*, void*);
@@ -98,6 +99,7 @@ void os_threads_take_setxid() noexcept {
 
 void os_threads_after_fork() noexcept {
   places_lock.reset();
+  if (sys::raw(SYS_madvise, places, sizeof places, MADV_DONTNEED) == 0) return;
   for (Place& p : places)
     if (p.tid.load(std::memory_order_relaxed)) p.tid.store(0, std::memory_order_relaxed);
 }
