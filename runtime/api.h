@@ -197,6 +197,9 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 /// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;
 int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
+/// kill(2) and sigqueue(3) (`info`) for this process, where main blocks the signal and another virtual thread takes it, before the call returns, as with
+/// Linux: 0 or -EAGAIN. kNotVirtual: the kernel shall do it. @signal safe
+int process_queue(pid_t process, int signal, const siginfo_t* info) noexcept;
 /// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
 constexpr int kNotVirtual = 1;
 int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;

@@ -83,6 +83,15 @@ VT_EXPORT int sigaltstack(const stack_t* stack, stack_t* old) {
 }
 namespace {
 bool is_libcs(int signal) { return signal == 32 || signal == 33; }
+siginfo_t queued_info(int signal, const union sigval value) {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value = value;
+  return info;
+}
 bool is_virtuals(pthread_t thread) { return pthread_equal(thread, pthread_self()) ? vt::has_virtual_signals() : vt::is_vthread(thread); }
 }  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
@@ -95,12 +104,7 @@ VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
   return -vt::thread_kill(thread, signal);
 }
 VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval value) {
-  siginfo_t info{};
-  info.si_signo = signal;
-  info.si_code = SI_QUEUE;
-  info.si_pid = getpid();
-  info.si_uid = getuid();
-  info.si_value = value;
+  siginfo_t info = queued_info(signal, value);
   if (is_virtuals(thread)) return -vt::thread_queue(thread, signal, &info);
   return of_os_thread(thread, [&] { return VT_REAL(pthread_sigqueue)(thread, signal, value); }, [&] {
     return is_libcs(signal) ? EINVAL : (int)-vt::sys::raw(SYS_rt_tgsigqueueinfo, getpid(), getpid(), signal, &info);
@@ -116,6 +120,15 @@ VT_EXPORT int sigpending(sigset_t* set) {
 VT_EXPORT int tgkill(pid_t process, pid_t thread, int signal) {
   int r = process > 0 ? vt::thread_tgkill(process, thread, signal) : vt::kNotVirtual;
   return r == vt::kNotVirtual ? VT_REAL(tgkill)(process, thread, signal) : (int)errno_result(r);
+}
+VT_EXPORT int kill(pid_t process, int signal) {
+  int r = vt::process_queue(process, signal, nullptr);
+  return r == vt::kNotVirtual ? VT_REAL(kill)(process, signal) : (int)errno_result(r);
+}
+VT_EXPORT int sigqueue(pid_t process, int signal, const union sigval value) {
+  siginfo_t info = queued_info(signal, value);
+  int r = vt::process_queue(process, signal, &info);
+  return r == vt::kNotVirtual ? VT_REAL(sigqueue)(process, signal, value) : (int)errno_result(r);
 }
 VT_EXPORT int gsignal(int signal) { return raise(signal); }
 VT_EXPORT int raise(int signal) {

@@ -302,6 +302,7 @@ long raw_tkill(long number, const Arguments& a) {
 bool without_wait(long number, const Arguments& a, long* r) {
   switch (number) {
     case SYS_tgkill: *r = tgkill(a.number(0), a.number(1), a.number(2)); return true;
+    case SYS_kill: *r = kill(a.number(0), a.number(1)); return true;
     case SYS_tkill: *r = raw_tkill(number, a); return true;
     case SYS_execve: *r = execve(a.at<char>(0), a.at<char*>(1), a.at<char*>(2)); return true;
     case SYS_execveat: *r = execveat(a.number(0), a.at<char>(1), a.at<char*>(2), a.at<char*>(3), a.number(4)); return true;

@@ -17,6 +17,7 @@
 #include "core/libc_calls.h"
 #include "core/main_signals.h"
 #include "core/monitor.h"
+#include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/runtime.h"
 #include "core/scheduler.h"
@@ -202,6 +203,7 @@ extern "C" [[noreturn]] __attribute__((used)) void vt_main_ended() {
   }
   if (!m->result_set) m->result = PTHREAD_CANCELED;
   m->ended = true;
+  signals_set_mask(m, ~(uint64_t)synchronous_signals());  // the process's go to threads that live
   thread_note_end(m, m->carrier);
   waits_for_last.store(true, std::memory_order_seq_cst);
   {

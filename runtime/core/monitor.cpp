@@ -245,7 +245,7 @@ bool sleep_for_signals(uint64_t signals, uint32_t seen, const timespec* deadline
   polls.store(false, std::memory_order_relaxed);
   uint64_t count;
   if (fds[0].revents) sys::raw(SYS_read, bell_fd, &count, sizeof count);
-  if (fds[1].revents) signals_pass_on();
+  if (fds[1].revents || signals_look_asked()) signals_pass_on();
   return true;
 }
 
@@ -267,6 +267,7 @@ void* run(void*) noexcept {
     ticks.store(ticks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     monitor_clock.store(sys::now(), std::memory_order_relaxed);
     signals_notify_all();
+    if (signals_look_asked()) signals_pass_on();
     quiet = look_around() ? quiet + 1 : 0;
     if (requested.exchange(0, std::memory_order_acquire) && open_carriers() < carrier_target() && starter_ask_carrier() == -EBUSY)
       requested.store(1, std::memory_order_relaxed);  // at the next tick

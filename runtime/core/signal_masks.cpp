@@ -62,6 +62,7 @@ void signals_set_mask(VThread* v, uint64_t mask) noexcept {
   v->signal_mask.store(mask & ~(sys::kUnmaskable | sys::kLibcSignals), std::memory_order_seq_cst);
   if (v->is_main && !v->carrier->is_blocking) {
     mask &= ~(sys::kUnmaskable | sys::kLibcSignals | runtime_signals());
+    signals_main_unblocks(mask);
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
     return signals_note_main_mask(mask);
   }

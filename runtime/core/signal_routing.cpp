@@ -1,6 +1,7 @@
 // How signals come to virtual threads that the kernel doesn't know: those of the process that main blocks, and those of timers for one
 // thread. The monitor sees them in a signalfd. Layer: core.
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "core/os_thread.h"
 #include "core/registry.h"
 #include "core/thread_signals.h"
+#include "sys/futex.h"
 #include "sys/raw.h"
 #include "sys/signal_bits.h"
 
@@ -31,6 +33,8 @@ constexpr uint64_t kNever = sys::kLibcSignals | sys::kUnmaskable;
 // ---- signals of the process that main blocks
 std::atomic<uint64_t> main_blocked{0};   // the main OS thread's mask
 std::atomic<uint64_t> monitor_wants{0};  // of it, what some virtual thread may not block
+std::atomic<uint64_t> passing{0};        // the monitor has taken it from the kernel, and its thread hasn't got it yet
+std::atomic<uint64_t> main_awaits{0};    // of it, what main waits for in sigwait(3) or its kin
 
 void want_on_monitor(uint64_t bits) noexcept {
   bits &= ~(kNever | runtime_signals() | synchronous_signals() | monitor_wants.load(std::memory_order_seq_cst));
@@ -38,7 +42,10 @@ void want_on_monitor(uint64_t bits) noexcept {
   monitor_wants.fetch_or(bits, std::memory_order_seq_cst);
   monitor_rescue();
 }
-/// A thread that a signal of the process may go to. Null: there is none.
+bool mains(int signal) noexcept {
+  return !(main_blocked.load(std::memory_order_seq_cst) & bit(signal)) || (main_awaits.load(std::memory_order_seq_cst) & bit(signal));
+}
+/// A thread that a signal of the process may go to, which main blocks. Null: there is none.
 VThread* who_takes(int signal) noexcept {
   for (uint32_t i = 0, n = registry_count(); i < n; ++i) {
     VThread* v = registry_at(i);
@@ -46,6 +53,14 @@ VThread* who_takes(int signal) noexcept {
     if (!(v->signal_mask.load(std::memory_order_seq_cst) & ~v->signals_awaited.load(std::memory_order_relaxed) & bit(signal))) return v;
   }
   return nullptr;
+}
+
+// ---- who can't take them from the kernel himself asks the monitor to look at once, and waits for its answer
+std::atomic<uint32_t> looks_asked{0}, looks_done{0};  // looks_done: a futex
+void ask_monitor() noexcept {
+  uint32_t mine = looks_asked.fetch_add(1, std::memory_order_seq_cst) + 1;
+  monitor_rescue();
+  for (uint32_t done; (int32_t)((done = looks_done.load(std::memory_order_acquire)) - mine) < 0;) sys::futex_wait(&looks_done, done);
 }
 
 TimerSignal timer_signals[256];
@@ -82,11 +97,30 @@ void signals_note_main_mask(uint64_t mask) noexcept {
   if (live.load(std::memory_order_relaxed)) want_on_monitor(mask & ~before);
 }
 
+void signals_main_unblocks(uint64_t mask) noexcept {
+  // seq_cst: we store, then the kernel gives main what comes; the monitor sees what came, then looks
+  if (main_blocked.load(std::memory_order_relaxed) & ~mask) main_blocked.fetch_and(mask, std::memory_order_seq_cst);
+}
+
+void signals_main_awaits(uint64_t bits) noexcept {
+  uint64_t before = main_awaits.exchange(bits, std::memory_order_seq_cst);
+  if (live.load(std::memory_order_relaxed)) want_on_monitor(before & ~bits & main_blocked.load(std::memory_order_seq_cst));
+}
+
 uint64_t signals_main_mask() noexcept { return main_blocked.load(std::memory_order_relaxed); }
 
+bool signals_look_asked() noexcept { return looks_asked.load(std::memory_order_seq_cst) != looks_done.load(std::memory_order_relaxed); }
 uint64_t signals_for_monitor() noexcept { return monitor_wants.load(std::memory_order_seq_cst); }
 
 void signals_pass_on() noexcept {
+  struct Answer {
+    uint32_t asked = looks_asked.load(std::memory_order_seq_cst);  // before the look
+    ~Answer() {
+      if (looks_done.load(std::memory_order_relaxed) == asked) return;
+      looks_done.store(asked, std::memory_order_release);  // pairs with ask_monitor()
+      sys::futex_wake(&looks_done, INT_MAX);
+    }
+  } answer;
   uint64_t pending = 0;
   sys::raw(SYS_rt_sigpending, &pending, sizeof pending);
   for (pending &= signals_for_monitor(); pending; pending &= pending - 1) {
@@ -95,17 +129,74 @@ void signals_pass_on() noexcept {
       timers_expired(signal);
       continue;
     }
-    VThread* v = who_takes(signal);
+    // As Linux: main's, if main doesn't block it; then its OS thread takes it by itself.
+    VThread* v = mains(signal) ? nullptr : who_takes(signal);
     if (!v) {
-      // It stays pending in the process. Who unblocks it after this sets the bit again.
+      // It stays pending in the process. Who unblocks it after this, or main, if that blocks it, sets the bit again.
       monitor_wants.fetch_and(~bit(signal), std::memory_order_seq_cst);
-      if (!(v = who_takes(signal))) continue;
+      if (mains(signal) || !(v = who_takes(signal))) continue;
     }
     uint64_t one = bit(signal);
     timespec none{};
     siginfo_t info{};
+    passing.store(one, std::memory_order_seq_cst);  // before it's taken: who no longer finds it in the kernel sees this
     if (sys::raw(SYS_rt_sigtimedwait, &one, &info, &none, sizeof one) == signal) signals_send(v, signal, info);
+    passing.store(0, std::memory_order_release);  // pairs with signals_have_unblocked()
   }
+}
+
+namespace {
+/// On the main OS thread the kernel has main's own signals among its caller's.
+bool sees_mains(const VThread* v) noexcept { return !v->is_main && v->carrier->is_main; }
+}  // namespace
+
+bool signals_mains_in_the_way(const VThread* v, uint64_t bits) noexcept {
+  uint64_t pending = 0;
+  if (sees_mains(v)) sys::raw(SYS_rt_sigpending, &pending, sizeof pending);
+  return pending & bits;
+}
+
+long signals_take_of_process(VThread* v, uint64_t bits, siginfo_t* info) noexcept {
+  timespec none{};
+  if (sees_mains(v)) {
+    if (!signals_mains_in_the_way(v, bits)) return -EAGAIN;
+    return blocking_system_call(false, SYS_rt_sigtimedwait, {(long)&bits, (long)info, (long)&none, (long)sizeof bits});
+  }
+  return sys::raw(SYS_rt_sigtimedwait, &bits, info, &none, sizeof bits);
+}
+
+void signals_have_unblocked(VThread* v, uint64_t bits) noexcept {
+  bits &= main_blocked.load(std::memory_order_seq_cst) & ~(kNever | runtime_signals() | synchronous_signals());
+  uint64_t pending = 0;
+  if (__builtin_expect(!bits, 1) || v->depth) return;
+  RuntimeSection section;  // nobody moves it to another OS thread
+  sys::raw(SYS_rt_sigpending, &pending, sizeof pending);
+  if ((pending & bits) && v->carrier->is_main) {
+    want_on_monitor(bits);
+    ask_monitor();  // here main's own would be taken as well
+  } else {
+    for (pending &= bits; pending; pending &= pending - 1) {
+      int signal = __builtin_ctzll(pending) + 1;
+      uint64_t one = bit(signal);
+      timespec none{};
+      siginfo_t info{};
+      if (sys::raw(SYS_rt_sigtimedwait, &one, &info, &none, sizeof one) == signal) signals_queue(v, signal, info);
+    }
+  }
+  while (passing.load(std::memory_order_acquire) & bits) sys::raw(SYS_sched_yield);  // to us, most likely
+}
+
+int process_queue(pid_t process, int signal, const siginfo_t* info) noexcept {
+  if (signal < 1 || signal > 64 || !main_thread() || mains(signal) || ((kNever | runtime_signals()) & bit(signal)) || process != getpid()) return kNotVirtual;
+  if (VThread* v = current(); v && is_child_in_memory(v)) return kNotVirtual;
+  VThread* to = who_takes(signal);
+  if (!to) return kNotVirtual;  // it waits in the kernel
+  siginfo_t plain{};
+  plain.si_signo = signal;
+  plain.si_code = SI_USER;
+  plain.si_pid = process;
+  plain.si_uid = getuid();
+  return signals_send(to, signal, info ? *info : plain);
 }
 
 int timer_signal_begin(sigevent* event, TimerSignal** signal) noexcept {
@@ -144,6 +235,9 @@ void timer_signal_gone(timer_t timer) noexcept {
 void signal_routing_after_fork() noexcept {
   main_blocked.store(0, std::memory_order_relaxed);
   monitor_wants.store(0, std::memory_order_relaxed);
+  main_awaits.store(0, std::memory_order_relaxed);
+  passing.store(0, std::memory_order_relaxed);
+  looks_done.store(looks_asked.load(std::memory_order_relaxed), std::memory_order_relaxed);
   for (TimerSignal& t : timer_signals)  // a child has none
     if (t.used.load(std::memory_order_relaxed)) t.used.store(false, std::memory_order_relaxed);
 }

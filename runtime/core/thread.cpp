@@ -101,6 +101,7 @@ void entry(sys::Transfer transfer) {
   v->depth = 0;
   thread_area_enter(unit_resolver(v));
   if (swaps && v->loads_seen != static_tls_loads()) static_tls_touch();
+  signals_have_unblocked(v, ~v->signal_mask.load(std::memory_order_relaxed));
   if (signals_wanted(v)) signals_deliver(v, nullptr);
   if (v->deferred_count) run_deferred(v);
   if (v->starts_pinned && pin() < 0) complain("a thread of a library on VTSHIM_PIN_LIBS can't be pinned: no OS thread to be had");

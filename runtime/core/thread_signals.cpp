@@ -468,6 +468,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
   if (set) memcpy(&bits, set, sizeof bits);
   if (v->is_main && !v->carrier->is_blocking) {  // its OS thread's own
     if (how != SIG_UNBLOCK) bits &= ~(runtime_signals() | kLibcSignals);
+    if (set && how != SIG_BLOCK) signals_main_unblocks(how == SIG_SETMASK ? bits : ~bits);
     if (long r = sys::raw(SYS_rt_sigprocmask, how, set ? &bits : nullptr, &before, sizeof bits); r < 0) return (int)r;
     if (set) signals_note_main_mask(how == SIG_BLOCK ? before | bits : how == SIG_UNBLOCK ? before & ~bits : bits);
   } else {
@@ -480,6 +481,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
         default: return -EINVAL;
       }
     if (set) signals_set_mask(v, next);
+    if (before & ~next) signals_have_unblocked(v, before & ~next);
     if (signals_wanted(v) && !v->depth) signals_deliver(v, nullptr);
   }
   if (old) {

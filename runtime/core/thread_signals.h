@@ -57,12 +57,25 @@ void signals_set_mask(VThread* v, uint64_t mask) noexcept;
 void signals_follow_mask(Carrier* c, VThread* v) noexcept;
 /// The main OS thread's mask has become `mask`: a process-directed signal that main blocks goes to a thread that doesn't. @thread main
 void signals_note_main_mask(uint64_t mask) noexcept;
+/// The main OS thread is about to unblock what isn't in `mask`: from here on what comes is main's, as for Linux. Before the system call. @thread main
+void signals_main_unblocks(uint64_t mask) noexcept;
+/// Main waits for these, which it blocks, in sigwait(3) or its kin: they are its own. 0: no longer. @thread main
+void signals_main_awaits(uint64_t bits) noexcept;
+/// Takes one of the process's; main's own, too, if the caller is main. Another thread on main's OS thread asks where main's aren't. -EAGAIN: there is none.
+/// @thread v, not in a section @parks
+long signals_take_of_process(VThread* v, uint64_t bits, siginfo_t* info) noexcept;
+/// Main has one of these pending, and so has its OS thread, on which `v` is: it can't wait there for the process's.
+bool signals_mains_in_the_way(const VThread* v, uint64_t bits) noexcept;
+/// v no longer blocks these. What is pending in the process, because main blocks it, too, becomes pending in v before v goes on. @thread v @parks
+void signals_have_unblocked(VThread* v, uint64_t bits) noexcept;
 /// Main's mask, as it was told last.
 uint64_t signals_main_mask() noexcept;
 /// Some virtual thread's mask has become `mask`. @thread any
 void signals_note_unblocked(uint64_t mask) noexcept;
 /// Those that the monitor watches for. @thread monitor
 uint64_t signals_for_monitor() noexcept;
+/// Somebody waits for a look. @thread monitor
+bool signals_look_asked() noexcept;
 /// Gives what is pending in the process to threads that don't block it. @thread monitor
 void signals_pass_on() noexcept;
 /// In a new thread's place: nothing is pending.

@@ -24,27 +24,6 @@ uint64_t bits_of(const sigset_t* set) noexcept {
   return bits;
 }
 
-/// On the main OS thread the kernel has main's own signals among its caller's.
-bool sees_mains(const VThread* v) noexcept { return !v->is_main && v->carrier->is_main; }
-
-/// One of the process's; main's own, too, if the caller is main. Another thread on main's OS thread asks where main's aren't.
-long take_of_process(VThread* v, uint64_t bits, siginfo_t* info) noexcept {
-  timespec none{};
-  if (sees_mains(v)) {
-    uint64_t pending = 0;
-    raw(SYS_rt_sigpending, &pending, sizeof pending);
-    if (!(pending & bits)) return -EAGAIN;
-    return blocking_system_call(false, SYS_rt_sigtimedwait, {(long)&bits, (long)info, (long)&none, (long)sizeof bits});
-  }
-  return raw(SYS_rt_sigtimedwait, &bits, info, &none, sizeof bits);
-}
-
-/// Main has one of these pending, and so has its OS thread, which therefore can't wait for the process's: the monitor does.
-bool is_mains_in_the_way(const VThread* v, uint64_t bits) noexcept {
-  uint64_t pending = 0;
-  if (sees_mains(v)) raw(SYS_rt_sigpending, &pending, sizeof pending);
-  return pending & bits;
-}
 int wait_for_monitor(uint64_t bits, uint64_t deadline) noexcept {
   signals_note_unblocked(~bits);
   timespec end = sys::to_timespec(deadline);
@@ -81,6 +60,7 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   m->keeps_handlers = true;
   m->masked_call = (char*)saved;
   uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
+  signals_main_unblocks(bits);
   raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
   memcpy(saved, &old, sizeof old);
   signals_note_main_mask(bits);
@@ -98,6 +78,7 @@ void masked_call_ends(const sigset_t* saved) noexcept {
     return;
   }
   static_cast<MainThread*>(v)->keeps_handlers = false;
+  signals_main_unblocks(bits_of(saved));
   raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
   signals_note_main_mask(bits_of(saved));
 }
@@ -123,7 +104,8 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
   main_call_begins(current());
   VThread* v = current();
   uint64_t bits = bits_of(set) & ~runtime_signals();
-  if (!v->is_main) v->signals_awaited.store(bits, std::memory_order_seq_cst);
+  if (v->is_main) signals_main_awaits(bits);
+  else v->signals_awaited.store(bits, std::memory_order_seq_cst);
   if (bits & sys::bit(SIGPIPE)) signal_take_pipe();  // before a section's end leads to another OS thread
   uint64_t deadline = timeout ? sys::add(sys::now(), sys::to_ns(*timeout)) : sys::kForever;
   siginfo_t found{};
@@ -134,11 +116,11 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
       r = signals_take(v, bits, &found);
     }
     if (r) break;
-    r = take_of_process(v, bits, &found);
+    r = signals_take_of_process(v, bits, &found);
     if (r != -EAGAIN && r != -EINTR) break;
     r = waited < 0 ? waited : -EAGAIN;
     if (waited < 0 || sys::now() >= deadline) break;
-    if (is_mains_in_the_way(v, bits)) {
+    if (signals_mains_in_the_way(v, bits)) {
       waited = wait_for_monitor(bits, deadline);
       continue;
     }
@@ -155,7 +137,8 @@ int signal_wait(const sigset_t* set, siginfo_t* info, const timespec* timeout) n
     if (waited == -EAGAIN) waited = 0;
   }
   if (fd >= 0) raw(SYS_close, fd);
-  v->signals_awaited.store(0, std::memory_order_relaxed);
+  if (v->is_main) signals_main_awaits(0);
+  else v->signals_awaited.store(0, std::memory_order_relaxed);
   if (found.si_code == SI_TKILL) found.si_code = SI_USER;  // as glibc
   if (r > 0 && info) *info = found;
   return (int)r;
