@@ -243,11 +243,16 @@ void on_eject(int, siginfo_t* info, void* context) noexcept {
     accept_again();
     bool again = eject_restart_call(c, uc);
     c->eject.store(nullptr, std::memory_order_release);
-    leaves = !calls || may_be_called_for(uc);
+    // In the section: the monitor takes main's permission back, then looks whether main is in one [stop].
+    leaves = has_carrier(v) && (!calls || may_be_called_for(uc));
     signal_take_pipe();  // it may stand between a write and the look at what that left here
-    if (!leaves) blocking_unclaim();
-    else if (calls) eject(v, to);
-    else ends = away_and_back(v, again, [&] { eject(v, to); });
+    if (!leaves) {
+      if (!to) blocking_unclaim();
+    } else if (calls) {
+      eject(v, to);
+    } else {
+      ends = away_and_back(v, again, [&] { eject(v, to); });
+    }
   }
   if (calls && leaves) call_for(uc);
   return_here(uc);
