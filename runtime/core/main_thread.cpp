@@ -313,6 +313,7 @@ void main_settle() noexcept {
 
 void main_after_fork() noexcept {
   joined.store(nullptr, std::memory_order_relaxed);
+  object.carrier = object.home = no_carrier;  // a handler over main may be under way
   main_parks.store(false, std::memory_order_relaxed);
   waits_for_last.store(false, std::memory_order_relaxed);
 }

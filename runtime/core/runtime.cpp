@@ -63,33 +63,96 @@ std::atomic<uint64_t> created{0};
 
 bool keeps_from_stopping(const VThread* v) noexcept { return v && !v->is_main; }
 
+// A handler of the program's that interrupts fork may fork as well, and its child may return from it, into the middle of the first. So each open fork of a
+// thread's has a place in vt_platform.forks, the innermost in the lowest bits:
+//   kLocked   a section was entered, and start_lock is held
+//   kOpen     a section was entered, and whoever forks keeps the runtime from stopping, or is alone, in a child
+//   kNested   neither: made in a handler over another fork, or over the runtime, whose locks may be held below it
+enum class Fork : uint64_t { kNone, kLocked, kOpen, kNested };
+constexpr unsigned kForkBits = 2;
+void fork_opens(Fork kind) noexcept { vt_platform.forks = vt_platform.forks << kForkBits | (uint64_t)kind; }
+Fork fork_closes() noexcept {
+  auto kind = (Fork)(vt_platform.forks & ((1 << kForkBits) - 1));
+  vt_platform.forks >>= kForkBits;
+  return kind;
+}
+
+/// No handler sees a half of what is done meanwhile.
+class Unhandled {
+ public:
+  Unhandled() noexcept {
+    uint64_t all = ~0ull;
+    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, &saved_, sizeof all);
+  }
+  ~Unhandled() { sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved_, nullptr, sizeof saved_); }
+  Unhandled(const Unhandled&) = delete;
+  Unhandled& operator=(const Unhandled&) = delete;
+
+ private:
+  uint64_t saved_ = 0;
+};
+
 void before_fork() noexcept {
+  Unhandled unhandled;
+  if (vt_platform.forks || self()->depth) return fork_opens(Fork::kNested);
   for (;;) {
     Self* s = self();
     RuntimeSection::enter(s);  // spans the fork
-    if (keeps_from_stopping(current())) break;
+    if (keeps_from_stopping(current())) {
+      fork_opens(Fork::kOpen);
+      break;
+    }
     start_lock.lock();
-    if (s == self()) break;  // else as in runtime_start()
-    start_lock.unlock();
+    if (!main_has_left()) {
+      fork_opens(Fork::kLocked);
+      break;
+    }
+    start_lock.unlock();  // else as in runtime_start()
     s->depth = s->depth - 1;
+    main_settle();
   }
-  if (VThread* v = current()) v->in_fork = v->depth == 1;
+  if (VThread* v = current()) v->in_fork = true;
 }
 
 void after_fork_in_parent() noexcept {
-  VThread* v = current();
-  if (v) v->in_fork = false;
-  if (!keeps_from_stopping(v)) start_lock.unlock();
-  RuntimeSection::leave(self());
+  {
+    Unhandled unhandled;
+    Fork kind = fork_closes();
+    if (kind == Fork::kLocked) start_lock.unlock();
+    if (kind == Fork::kNested || kind == Fork::kNone) return;
+    if (VThread* v = current()) v->in_fork = false;
+    Self* s = self();
+    s->depth = s->depth - 1;
+  }
+  RuntimeSection section;  // its end does what the fork's section has put off
+}
+
+/// What is left of the forks that the caller's handler interrupted, in the child: how many sections.
+uint32_t forks_after_fork() noexcept {
+  uint32_t sections = 0;
+  uint64_t left = 0;
+  unsigned at = 0;
+  for (uint64_t w = vt_platform.forks; w; w >>= kForkBits, at += kForkBits) {
+    auto kind = (Fork)(w & ((1 << kForkBits) - 1));
+    if (kind != Fork::kNested) ++sections, kind = Fork::kOpen;
+    left |= (uint64_t)kind << at;
+  }
+  vt_platform.forks = left;
+  return sections;
 }
 
 void after_fork_in_child() noexcept {
   VThread* v = current();
   start_lock.reset();
   Self* s = self();
-  s->depth = 0;
+  Fork kind = fork_closes();
+  uint32_t sections = forks_after_fork();
+  if (kind != Fork::kNested) {
+    s->depth = s->depth - 1;
+    if (v) v->in_fork = false;
+  }
   s->deferred_count = 0;
-  if (v) v->in_fork = false;
+  if (v && kind != Fork::kNone) vt_platform.depth = sections;
   if (is_main(v)) {
     uint64_t mask = v->signal_mask.load(std::memory_order_relaxed);
     if (v->carrier->is_blocking) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
@@ -360,9 +423,8 @@ int vfork_stay() noexcept {
   return 0;
 }
 
-// A handler that stands on the runtime, whose locks may be held below it, goes without them.
 bool fork_begins() noexcept {
-  if (!active() || self()->depth) return false;
+  if (!active()) return false;
   before_fork();
   return true;
 }

@@ -54,6 +54,7 @@ struct Self {
 
 struct PlatformThread : Self {
   uint32_t handlers = 0;    // of the program's that have run on it; main's, too
+  uint64_t forks = 0;       // those that its thread is in: core/runtime.cpp
   VThread* over = nullptr;  // the virtual thread whose instruction raised the signal that is being handled
 };
 
