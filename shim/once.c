@@ -22,10 +22,24 @@ __attribute__((constructor, visibility("hidden"))) void vt_once_watch_forks(void
   if (!__atomic_exchange_n(&watches, 1, __ATOMIC_RELAXED)) pthread_atfork(NULL, NULL, count_fork);
 }
 
-static void leave_early(pthread_once_t **running) {
-  if (!*running) return;
-  __atomic_store_n(*running, 0, __ATOMIC_RELEASE);
-  vt_once_wake(*running);
+/* Known twice, as libc's own: to the compiler, whose cleanup runs where the unwinder comes through this frame, also by an exception; and in libc's list
+   of cleanups, which it goes through at a cancellation even where a frame below ours has no unwind tables. */
+void _pthread_cleanup_push(struct _pthread_cleanup_buffer *buffer, void (*routine)(void *), void *arg);
+void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *buffer, int execute);
+struct guard { pthread_once_t *running; struct _pthread_cleanup_buffer buffer; };
+
+static void reset(void *p) {
+  struct guard *guard = p;
+  pthread_once_t *once = guard->running;
+  if (!once) return;
+  guard->running = NULL;
+  __atomic_store_n(once, 0, __ATOMIC_RELEASE);
+  vt_once_wake(once);
+}
+static void leave_early(struct guard *guard) {
+  if (!guard->running) return;
+  _pthread_cleanup_pop(&guard->buffer, 0);
+  reset(guard);
 }
 
 __attribute__((visibility("default"))) int pthread_once(pthread_once_t *once, void (*call)(void)) {
@@ -41,9 +55,11 @@ __attribute__((visibility("default"))) int pthread_once(pthread_once_t *once, vo
     /* 0, or begun by a thread that a fork didn't copy */
     if (__atomic_compare_exchange_n(once, &seen, running, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) break;
   }
-  __attribute__((cleanup(leave_early))) pthread_once_t *guard = once;
+  __attribute__((cleanup(leave_early))) struct guard guard = {.running = once};
+  _pthread_cleanup_push(&guard.buffer, reset, &guard);
   call();
-  guard = NULL;
+  _pthread_cleanup_pop(&guard.buffer, 0);
+  guard.running = NULL;
   __atomic_store_n(once, 2, __ATOMIC_RELEASE);
   vt_once_wake(once);
   return 0;

@@ -375,13 +375,18 @@ bool with_wait(long number, const Arguments& a, long* r) {
   }
 }
 
-/// The functions' cancellation points are none while this stands.
+/// The functions' cancellation points are none while this stands; but whoever is cancelled asynchronously is so anywhere.
 class Uncancelled {
  public:
-  Uncancelled() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  ~Uncancelled() { pthread_setcancelstate(before_, nullptr); }
+  Uncancelled() : is_(!vt::thread_is_async()) {
+    if (is_) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_);
+  }
+  ~Uncancelled() {
+    if (is_) pthread_setcancelstate(before_, nullptr);
+  }
 
  private:
+  bool is_;
   int before_ = PTHREAD_CANCEL_ENABLE;
 };
 

@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "core/cancel.h"
 #include "core/scheduler.h"
 #include "core/wait_table.h"
 #include "sys/raw.h"
@@ -32,7 +33,9 @@ again:
   switch (wait_on(node, clock, deadline, deadline ? Interrupt::kAlways : Interrupt::kUnlessRestart)) {
     case WaitResult::kTimedOut: return -ETIMEDOUT;
     case WaitResult::kInterrupted: return -EINTR;
-    case WaitResult::kAgain: goto again;
+    case WaitResult::kAgain:
+      if (node.parks && cancel_unwinds(static_cast<VThread*>(node.owner))) return -EINTR;  // to nobody: the section's end unwinds
+      goto again;
     default: return 0;
   }
 }
