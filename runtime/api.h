@@ -197,11 +197,13 @@ int thread_get_name(pthread_t thread, char* buffer, size_t size) noexcept;
 /// pthread_kill(3) and pthread_sigqueue(3) for a virtual thread other than main: 0, -EINVAL, -EAGAIN. @signal safe
 int thread_kill(pthread_t thread, int signal) noexcept;
 int thread_queue(pthread_t thread, int signal, const siginfo_t* info) noexcept;
+constexpr int kNotVirtual = 1;
+/// pthread_kill(3) and tgkill(2) by another virtual thread for main, whose id is `id`: 0 or -errno. kNotVirtual: the caller is none, or it's another's. @signal safe
+int main_kill(pid_t id, int signal) noexcept;
 /// kill(2) and sigqueue(3) (`info`) for this process, where main blocks the signal and another virtual thread takes it, before the call returns, as with
 /// Linux: 0 or -EAGAIN. kNotVirtual: the kernel shall do it. @signal safe
 int process_queue(pid_t process, int signal, const siginfo_t* info) noexcept;
 /// tgkill(2) and tkill(2) (`process` 0) for a virtual id: as thread_kill, or kNotVirtual where the kernel shall answer. @signal safe
-constexpr int kNotVirtual = 1;
 int thread_tgkill(pid_t process, pid_t id, int signal) noexcept;
 /// A timer whose signal is for a virtual thread: `event` is changed so that the kernel tells the monitor. `*signal` stays null for a
 /// platform thread's. -EAGAIN: too many; -EINVAL. Then timer_signal_made() with the timer (null: it couldn't be made), and at its end _gone().

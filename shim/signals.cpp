@@ -96,6 +96,8 @@ bool is_virtuals(pthread_t thread) { return pthread_equal(thread, pthread_self()
 }  // namespace
 VT_EXPORT int pthread_kill(pthread_t thread, int signal) {
   if (!is_virtuals(thread)) {
+    int r = is_libcs(signal) || !vt::is_main_handle(thread) ? vt::kNotVirtual : vt::main_kill(getpid(), signal);
+    if (r != vt::kNotVirtual) return -r;
     return of_os_thread(thread, [&] { return VT_REAL(pthread_kill)(thread, signal); }, [&] {
       return is_libcs(signal) ? EINVAL : (int)-vt::sys::raw(SYS_tgkill, getpid(), getpid(), signal);
     });
@@ -119,6 +121,7 @@ VT_EXPORT int sigpending(sigset_t* set) {
 }
 VT_EXPORT int tgkill(pid_t process, pid_t thread, int signal) {
   int r = process > 0 ? vt::thread_tgkill(process, thread, signal) : vt::kNotVirtual;
+  if (r == vt::kNotVirtual && process == getpid()) r = vt::main_kill(thread, signal);
   return r == vt::kNotVirtual ? VT_REAL(tgkill)(process, thread, signal) : (int)errno_result(r);
 }
 VT_EXPORT int kill(pid_t process, int signal) {

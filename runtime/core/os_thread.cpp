@@ -89,6 +89,8 @@ void on_setxid(int signal, siginfo_t* info, void* context) noexcept {
 }
 }  // namespace
 
+bool os_thread_is_ours(pid_t tid) noexcept { return place_of(tid, tid); }
+
 void os_threads_take_setxid() noexcept {
   KernelAction action{};
   if (sys::raw(SYS_rt_sigaction, kSetxid, nullptr, &action, 8) < 0 || !action.handler || action.handler == on_setxid) return;
@@ -128,7 +130,8 @@ void os_thread_prepare(Carrier* c, const char* name) noexcept {
   // The kernel would go on writing the CPU number to our native area; nobody reads it, and after a fork that memory may be
   // gone while the child's thread is still registered.
   bool is_main = c && c->is_main;  // its area stays, in a child too
-  uint64_t open = synchronous_signals() | sys::kLibcSignals;
+  uint64_t open = (c ? synchronous_signals() : 0) | sys::kLibcSignals, shut = ~open;  // no code of the program's runs on the monitor and the starter
+  if (!c) sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &shut, nullptr, sizeof shut);
   if (!is_main) sys::raw(SYS_rt_sigprocmask, SIG_UNBLOCK, &open, nullptr, sizeof open);
   if (long offset = thread_area_rseq(); offset && !is_main) {
     char* area = sys::thread_pointer() + offset;

@@ -1,6 +1,8 @@
 // An OS thread of ours: how it starts (signals, alternate stack, rseq) and how it ends. Layer: core.
 #pragma once
 
+#include <sys/types.h>
+
 namespace vt {
 
 struct Carrier;
@@ -19,5 +21,7 @@ void os_threads_after_fork() noexcept;
 
 /// Signals that a carrier must not block: those that its own instructions raise.
 unsigned long synchronous_signals() noexcept;
+/// One of those that run virtual threads. @signal safe
+bool os_thread_is_ours(pid_t tid) noexcept;
 
 }  // namespace vt

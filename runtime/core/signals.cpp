@@ -35,8 +35,9 @@ struct Action {
 Action actions[_NSIG];
 std::atomic<bool> taken_over{false};
 constexpr int kForced = SA_SIGINFO | SA_ONSTACK;
-constexpr uint64_t kFaults = sys::bit(SIGSEGV) | sys::bit(SIGBUS) | sys::bit(SIGFPE) | sys::bit(SIGILL) | sys::bit(SIGTRAP) | sys::bit(SIGSYS) |
-                             sys::bit(SIGABRT);
+constexpr uint64_t kSynchronous = sys::bit(SIGPIPE) | sys::bit(SIGPROF);  // the others that are raised are faults, and abort(3)
+/// A signal that has come to an OS thread of ours, and is main's: in place of its si_code, which then stands in si_errno.
+constexpr int kForwarded = -0x7674;
 
 bool is_handler(const struct sigaction& a) noexcept { return a.sa_handler != SIG_DFL && a.sa_handler != SIG_IGN; }
 
@@ -185,13 +186,42 @@ __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* o
   c->in_handler = nested;
 }
 
+/// Raised by what it interrupts: an instruction, a write, a timer of the CPU time that is used here, or abort(3), which sends it to its own OS thread.
+/// What others send with the same number is a signal like any other.
+bool is_raised(int signal, const siginfo_t* info, const ucontext_t* uc) noexcept {
+  if (!(synchronous_signals() >> (signal - 1) & 1)) return false;
+  if (info->si_code > 0) return true;
+  auto& registers = uc->uc_mcontext.gregs;
+  auto* next = (const unsigned char*)registers[REG_RIP];
+  if (info->si_code == SI_USER && signal == SIGPIPE) return registers[REG_RAX] == -EPIPE && next[-2] == 0x0f && next[-1] == 0x05;
+  return info->si_code == SI_TKILL && registers[REG_RAX] == 0 && next[-2] == 0x0f && next[-1] == 0x05 && registers[REG_RDX] == signal &&
+         registers[REG_RSI] == sys::raw(SYS_gettid) && registers[REG_RDI] == sys::raw(SYS_getpid);
+}
+
+/// Sent to the process, and the kernel has chosen an OS thread of ours, which leave these unblocked for what is raised there. True: main has it.
+bool is_forwarded(int signal, const siginfo_t& info) noexcept {
+  MainThread* m = main_thread();
+  if (!m || info.si_code == SI_TKILL || !(synchronous_signals() >> (signal - 1) & 1) || !os_thread_is_ours((pid_t)sys::raw(SYS_gettid))) return false;
+  siginfo_t to_main = info;
+  to_main.si_errno = info.si_code;
+  to_main.si_code = kForwarded;
+  return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), getpid(), signal, &to_main) == 0;
+}
+
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {
+  if (info->si_code == kForwarded) {
+    info->si_code = info->si_errno;
+    info->si_errno = 0;
+  }
   // The mounted area may be that of a thread that runs elsewhere by now: nothing in TLS is touched before main's is mounted.
   MainThread* m = main_thread();
   Carrier* c = m ? carrier_at(0) : nullptr;
-  bool raised_here = synchronous_signals() >> (signal - 1) & 1;
   bool elsewhere = !c || sys::raw(SYS_gettid) != c->os_tid;
   VThread* over = elsewhere ? nullptr : c->running;
+  // Within a section a thread sends to others.
+  bool raised_here = is_raised(signal, info, static_cast<ucontext_t*>(context)) && !(info->si_code == SI_TKILL && over && over->depth);
+  bool fault = raised_here && !(kSynchronous >> (signal - 1) & 1);
+  if (elsewhere && !raised_here && is_forwarded(signal, *info)) return;
   if (elsewhere || (raised_here && over && (!over->is_main || over->depth))) {
     Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
     if (!handler) return;
@@ -203,8 +233,8 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   }
   // It is main's alone: the call of another that it has interrupted goes on.
   if (over && !over->is_main && !c->in_handler && !is_inside(over)) call_set_back(context, true);
-  if (kFaults >> (signal - 1) & 1 || !pass(m, c, signal, *info)) {
-    if (!(kFaults >> (signal - 1) & 1) && must_be_held(c, m, over, static_cast<ucontext_t*>(context))) {
+  if (fault || !pass(m, c, signal, *info)) {
+    if (!fault && must_be_held(c, m, over, static_cast<ucontext_t*>(context))) {
       hold(c, signal, *info);
     } else {
       MainMounted mounted(c, m);
@@ -257,6 +287,15 @@ void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
     if (main_thread() != m) return;
   }
+}
+
+int main_kill(pid_t id, int signal) noexcept {
+  VThread* v = current();
+  MainThread* m = main_thread();
+  if (!v || !m || v->is_main || id != m->id.load(std::memory_order_relaxed) || is_child_in_memory(v)) return kNotVirtual;
+  if (m->ended) return 0;
+  RuntimeSection section;  // is_raised() tells it from what v raises in itself
+  return (int)sys::raw(SYS_tgkill, getpid(), id, signal);
 }
 
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
