@@ -33,6 +33,9 @@ void boot() noexcept;
 /// False: the settings or this glibc forbid virtual threads, and every shim body passes its call on to libc. @signal safe
 bool active() noexcept;
 
+/// Somebody creates a thread though it isn't active(): one line, once, if that is for a reason that nobody has been told of.
+void native_tell() noexcept;
+
 /// True on a virtual thread that may park now (not in a vfork child, not inside the scheduler). @signal safe
 bool can_park() noexcept;
 /// The same, for calls on descriptors, which often return at once: who makes many of them without parking lets others of its carrier have their turn
@@ -286,6 +289,8 @@ void mask_restore(const sigset_t* saved) noexcept;
 /// Around vfork: while set, nothing parks (the child runs in our memory). @signal safe
 void vfork_enter() noexcept;
 void vfork_leave() noexcept;
+/// Before an end that runs no destructors. @signal safe
+void process_ends() noexcept;
 /// Around an exec: while set, none of the runtime's signals is pending on the caller's OS thread, nor is sent there, since what is pending then ends the new
 /// program. False: nothing to do (a platform thread, a child in our memory). What it says goes to the other one. @thread any, not in a section
 bool exec_begins() noexcept;

@@ -200,6 +200,13 @@ int start_in_memory(void* start) {
 }
 }  // namespace
 
+// exit(3) runs our destructor; these run nothing.
+VT_EXPORT void _exit(int status) {
+  vt::process_ends();
+  VT_REAL(_exit)(status);
+  __builtin_unreachable();
+}
+VT_EXPORT void _Exit(int status) { _exit(status); }
 // What pthread_atfork(3) is in the program and in each library. Ours are the first, also before those of a constructor that runs before ours.
 VT_EXPORT int __register_atfork(void (*prepare)(), void (*parent)(), void (*child)(), void* library) {
   vt::boot();

@@ -406,6 +406,7 @@ VT_EXPORT long syscall(long number, ...) {
       if (vt::on_vthread()) return vt::thread_id();
       break;
     case SYS_exit: return raw_exit(number, a);
+    case SYS_exit_group: vt::process_ends(); return kernel(number, a);
     default: break;
   }
   Uncancelled uncancelled;

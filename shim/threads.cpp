@@ -14,7 +14,10 @@ using vt::shim::of_os_thread;
 using vt::sys::readable;
 
 VT_EXPORT int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(void*), void* arg) {
-  if (!vt::active()) return VT_REAL(pthread_create)(thread, attr, start, arg);
+  if (!vt::active()) {
+    vt::native_tell();
+    return VT_REAL(pthread_create)(thread, attr, start, arg);
+  }
   vt::shim::look_up_all();
   if (vt::pins_callbacks()) vt::python::prepare(start);
   return -vt::thread_create(thread, attr, start, arg);

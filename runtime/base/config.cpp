@@ -1,5 +1,6 @@
 #include "base/config.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "api.h"
@@ -43,6 +44,51 @@ bool parse_number(const char* text, uint64_t* value) noexcept {
   return true;
 }
 
+bool fold_equal(const char* a, const char* b) noexcept {  // ASCII
+  auto fold = [](char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; };
+  while (*a && fold(*a) == fold(*b)) ++a, ++b;
+  return fold(*a) == fold(*b);
+}
+
+/// A signal's number or name: 10, USR1, SIGUSR1, RTMIN+3, SIGRTMAX-1.
+bool parse_signal(const char* text, uint64_t* value) noexcept {
+  if (parse_number(text, value)) return true;
+  char head[4] = {};
+  for (int i = 0; i < 3 && text[i]; ++i) head[i] = text[i];
+  if (fold_equal(head, "SIG")) text += 3;
+  for (int s = 1; s < _NSIG; ++s)
+    if (const char* name = sigabbrev_np(s); name && fold_equal(name, text)) return *value = (uint64_t)s, true;
+  char base[6] = {};
+  for (int i = 0; i < 5 && text[i]; ++i) base[i] = text[i];
+  bool from_last = fold_equal(base, "RTMAX");
+  if (!from_last && !fold_equal(base, "RTMIN")) return false;
+  uint64_t distance = 0, at = (uint64_t)(from_last ? SIGRTMAX : SIGRTMIN);
+  if (text[5] && (text[5] != (from_last ? '-' : '+') || !parse_number(text + 6, &distance) || distance >= _NSIG)) return false;
+  at = from_last ? at - distance : at + distance;
+  return *value = at, at >= (uint64_t)SIGRTMIN && at <= (uint64_t)SIGRTMAX;
+}
+
+/// Letters to insert, take away or replace, two neighbours to exchange.
+unsigned edit_distance(const char* a, size_t a_size, const char* b) noexcept {
+  constexpr size_t kMost = 32;
+  size_t b_size = strlen(b);
+  if (a_size > kMost || b_size > kMost) return kMost;
+  uint8_t rows[3][kMost + 1];  // the last two, and this one
+  for (size_t j = 0; j <= b_size; ++j) rows[0][j] = (uint8_t)j;
+  for (size_t i = 1; i <= a_size; ++i) {
+    uint8_t *above = rows[(i - 1) % 3], *here = rows[i % 3], *before = rows[(i + 1) % 3];
+    here[0] = (uint8_t)i;
+    for (size_t j = 1; j <= b_size; ++j) {
+      unsigned best = above[j - 1] + (a[i - 1] != b[j - 1]);
+      if (above[j] + 1u < best) best = above[j] + 1u;
+      if (here[j - 1] + 1u < best) best = here[j - 1] + 1u;
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1u < best) best = before[j - 2] + 1u;
+      here[j] = (uint8_t)best;
+    }
+  }
+  return rows[a_size % 3][b_size];
+}
+
 struct Setting {
   const char* name;
   const char* fallback;
@@ -51,6 +97,7 @@ struct Setting {
   uint64_t low, high;
   const Choice* choices;  // null: a number, or text if high == 0
   void (*apply)(uint64_t number, const char* text);
+  bool (*parse)(const char* text, uint64_t* number) = parse_number;
 };
 
 constexpr Setting kSettings[] = {
@@ -84,11 +131,20 @@ constexpr Setting kSettings[] = {
      [](uint64_t n, const char*) { config.pin_warn = n; }},
     {"VTSHIM_PIN_LIBS", Config{}.pin_libs, "patterns, colon-separated", "libraries whose own threads are pinned", 0, 0, nullptr,
      [](uint64_t, const char* text) { config.pin_libs = text; }},
-    {"VTSHIM_DUMP_SIGNAL", "0", "0..64, 0 = off", "the signal that prints what each virtual thread does on stderr", 0, 64, nullptr,
-     [](uint64_t n, const char*) { config.dump_signal = (int)n; }},
+    {"VTSHIM_DUMP_SIGNAL", "0", "USR1, SIGUSR1, RTMIN+3, 1..64, 0 = off", "the signal that prints what each virtual thread does on stderr", 0, 64, nullptr,
+     [](uint64_t n, const char*) { config.dump_signal = (int)n; }, parse_signal},
     {"VTSHIM_CHAOS", "0", "seed, 0 = off", "for tests: seeded yields, steals and delays at every park", 0, UINT64_MAX, nullptr,
      [](uint64_t n, const char*) { config.chaos = n; }},
 };
+
+void complain_of_unknown(const char* assignment, size_t length) noexcept {
+  const Setting* nearest = nullptr;
+  unsigned least = 5;  // letters; from there on it's another word
+  for (const Setting& s : kSettings)
+    if (unsigned d = edit_distance(assignment, length, s.name); d < least) nearest = &s, least = d;
+  if (nearest) complain("unknown setting %s; do you mean %s?", assignment, nearest->name);
+  else complain("unknown setting %s", assignment);
+}
 
 bool apply(const Setting& s, const char* value) noexcept {
   uint64_t n = 0;
@@ -97,7 +153,7 @@ bool apply(const Setting& s, const char* value) noexcept {
       if (!strcmp(c->word, value)) return s.apply((uint64_t)c->value, value), true;
     return false;
   }
-  if (s.high && (!parse_number(value, &n) || n < s.low || n > s.high)) return false;
+  if (s.high && (!s.parse(value, &n) || n < s.low || n > s.high)) return false;
   return s.apply(n, value), true;
 }
 
@@ -115,7 +171,7 @@ void read_config(char** environment) noexcept {
       if (strlen(s.name) == length && !strncmp(s.name, *e, length)) found = &s;
     if (!found && !strncmp(*e, "VTSHIM_TEST_", 12)) continue;  // the test runner's own
     if (!found)
-      complain("unknown setting %s", *e);
+      complain_of_unknown(*e, length);
     else if (!apply(*found, equals + 1))
       complain("%s: not in %s; the default (%s) holds", *e, found->range, found->fallback);
   }

@@ -1,7 +1,9 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "api.h"
 #include "base/assert.h"
@@ -46,7 +48,7 @@ class Writer {
 };
 
 void emit(const char* format, va_list args) noexcept {
-  char line[512] = "vtshim: ";
+  char line[800] = "vtshim: ";
   constexpr size_t kPrefix = 8;
   size_t n = kPrefix + format_into(line + kPrefix, sizeof line - kPrefix - 1, format, args);
   line[n++] = '\n';
@@ -90,6 +92,20 @@ size_t print_into(char* out, size_t size, const char* format, ...) noexcept {
   size_t n = format_into(out, size, format, args);
   va_end(args);
   return n;
+}
+
+// Tables in libc, without a lock or a translation.
+ErrorText::ErrorText(int error) noexcept {
+  const char *name = strerrorname_np(error), *description = strerrordesc_np(error);
+  if (name && description) print_into(text_, sizeof text_, "%s (%s)", description, name);
+  else print_into(text_, sizeof text_, "error %d", error);
+}
+SignalName::SignalName(int signal) noexcept {
+  constexpr int kFirst = 34;  // SIGRTMIN
+  const char* name = sigabbrev_np(signal);
+  if (name) print_into(text_, sizeof text_, "SIG%s", name);
+  else if (signal >= kFirst && signal < _NSIG) print_into(text_, sizeof text_, signal == kFirst ? "SIGRTMIN" : "SIGRTMIN+%d", signal - kFirst);
+  else print_into(text_, sizeof text_, "signal %d", signal);
 }
 
 void log_line(LogLevel level, const char* format, ...) noexcept {

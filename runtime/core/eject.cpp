@@ -65,7 +65,7 @@ bool is_bound_call(long number) noexcept {
          number == SYS_execve || number == SYS_execveat;
 }
 
-/// /proc hides the call: the process has changed its user, say, so its own files there are root's.
+/// /proc hides the call (the process has changed its user, say, so its own files there are root's), or isn't there.
 constexpr long kHidden = -2;
 constexpr uint64_t kForSignals = 1, kForMain = 2;  // in the carrier's address
 
@@ -363,7 +363,7 @@ bool eject_note_call(Carrier* c) noexcept {
   long number = -1;
   uint64_t sp = 0, pc = 0;
   bool known = system_call(c, &number, &sp, &pc);
-  if (!known && c->view.call == -EACCES) number = kHidden, known = true;
+  if (!known && (c->view.call == -EACCES || c->view.call == -ENOENT)) number = kHidden, known = true;
   c->eject_call = {number, sp, pc};
   return known;
 }

@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <signal.h>
 
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+
 namespace vt {
 
 /// A function of that name behind ours in the order of libraries.

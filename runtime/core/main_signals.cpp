@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "base/log.h"
 #include "core/carrier.h"
 #include "core/eject.h"
 #include "core/scheduler.h"
@@ -61,8 +62,8 @@ bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& i
   }
   sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &saved, nullptr, sizeof saved);
   if (!room) {
-    complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostPassed,
-             signal);
+    complain("more than %u signals that the main thread has had no time for: %s is lost", kMostPassed,
+             SignalName(signal).text());
     return true;
   }
   // As signals_send(): the bit, then where main is; main says where it is, then looks at the bit.

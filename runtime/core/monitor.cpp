@@ -63,9 +63,11 @@ char state_in(const char* text, long n) noexcept {
   return '?';
 }
 
+/// Without /proc who hasn't run is taken for one that waits: where a call is or isn't the ejection's handler sees for itself.
 char os_state(Carrier* c) noexcept {
   char text[512];
-  return state_in(text, c->view.read(c->view.stat, c->os_tid, "stat", text, sizeof text));
+  long n = c->view.read(c->view.stat, c->os_tid, "stat", text, sizeof text);
+  return n == -ENOENT ? 'S' : state_in(text, n);
 }
 
 /// The main thread has ended, by pthread_exit as a platform thread.

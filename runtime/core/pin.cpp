@@ -333,7 +333,7 @@ bool pins_look(uint64_t now) noexcept {
     if (int r = starter_ask_carrier(); r < 0 && r != -EBUSY && !really_open && !pins_give_way.exchange(true, std::memory_order_seq_cst)) {
       static bool told = false;
       if (!told)
-        complain("no further OS thread can be had (error %d; %u carriers): pinned threads share theirs at times", -r, carrier_count());
+        complain("no further OS thread can be had (%s; %u carriers): pinned threads share theirs at times", ErrorText(-r).text(), carrier_count());
       told = true;
       for (unsigned i = 0, n = carrier_count(); i < n; ++i) carrier_wake(carrier_at(i));
     }

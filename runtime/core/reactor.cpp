@@ -1,6 +1,7 @@
 #include "core/reactor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "core/carrier.h"
 #include "core/costs.h"
+#include "core/refusal.h"
 #include "sys/clock.h"
 #include "sys/descriptors.h"
 #include "sys/raw.h"
@@ -55,7 +57,7 @@ int Reactor::open(bool needed) noexcept {
   // With descriptors or memory short a ring may be had later, and for the others.
   bool refused = r < 0 && r != -EMFILE && r != -ENFILE && r != -ENOMEM && r != -EAGAIN;
   if (!decided && refused && config.reactor == ReactorKind::kAuto) {
-    VT_LOG(kInfo, "no io_uring (errno %d): waiting by epoll", -r);
+    refusal_tell_other_way(-r);
     by_readiness = true;
   }
   if (by_readiness) r = readiness_.open(needed);
@@ -67,7 +69,7 @@ int Reactor::open_ring(bool needed) noexcept {
   int r = set_up(&ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
   if (r == -EINVAL) r = set_up(&ring_, IORING_SETUP_COOP_TASKRUN);  // before linux 6.1
   if (r == -EINVAL) r = set_up(&ring_, 0);
-  if (r < 0) return r;
+  if (r < 0) return refusal_note_call("io_uring_setup"), r;
   r = sys::move_up(ring_.ring_fd, needed);
   if (r < 0) {
     io_uring_queue_exit(&ring_);
@@ -86,8 +88,46 @@ int Reactor::open_ring(bool needed) noexcept {
     return wake_fd_;
   }
   opened_ = true;
+  refused_ = 0;
   arm_wake();
-  return 0;
+  r = entered(io_uring_submit(&ring_));  // a filter may permit the set-up and not this
+  if (r >= 0) return 0;
+  refusal_note_call("io_uring_enter");
+  close();
+  return r;
+}
+
+/// What an enter came to. Where a filter that came meanwhile refuses it, it will never be permitted again.
+int Reactor::entered(int result) noexcept {
+  if (__builtin_expect(result < 0, 0) && (result == -EPERM || result == -ENOSYS || result == -EACCES)) refused_ = -result;
+  return result;
+}
+
+/// Waits for a wake() or `deadline`, so timers, locks and threads that compute go on. What the kernel never took fails with the enter's error.
+/// What it has taken doesn't come back: it completes in an enter of ours.
+void Reactor::wait_without_ring(uint64_t deadline, Carrier* here) noexcept {
+  refusal_tell_late(refused_);
+  unsigned first = *ring_.sq.khead, end = ring_.sq.sqe_tail, mask = *ring_.sq.kring_mask;
+  uint64_t failed[kEntries];
+  unsigned n = 0;
+  for (unsigned i = first; i != end && n < kEntries; ++i) failed[n++] = ring_.sq.sqes[i & mask].user_data;
+  ring_.sq.sqe_head = ring_.sq.sqe_tail = first;
+  *ring_.sq.ktail = first;
+  for (unsigned i = 0; i < n; ++i) {
+    if (failed[i] == kIgnored || failed[i] == kWake || failed[i] == kTimer) continue;
+    __atomic_store_n(&in_flight_, in_flight_ - 1, __ATOMIC_RELAXED);
+    auto* op = (IoOp*)failed[i];
+    op->complete(op, -refused_, here);
+  }
+  if (n || reap(here)) return;
+  uint64_t now = sys::now(), left = deadline == sys::kForever ? 0 : deadline > now ? deadline - now : 0;
+  timespec limit{(time_t)(left / sys::kSecond), (long)(left % sys::kSecond)};
+  pollfd p{wake_fd_, POLLIN, 0};
+  here->waits = true;
+  long r = sys::raw(SYS_ppoll, &p, 1, deadline == sys::kForever ? nullptr : &limit, nullptr, 8);
+  here->waits = false;
+  uint64_t count;
+  if (r > 0) sys::raw(SYS_read, wake_fd_, &count, sizeof count);
 }
 
 void Reactor::close() noexcept {
@@ -116,7 +156,7 @@ io_uring_sqe* Reactor::sqe() noexcept {
   io_uring_sqe* s = io_uring_get_sqe(&ring_);
   for (int tries = 0; !s && tries < 3; ++tries) {  // full: hand the batch over
     ++submissions;
-    io_uring_submit(&ring_);
+    entered(io_uring_submit(&ring_));
     s = io_uring_get_sqe(&ring_);
   }
   if (s) {
@@ -156,6 +196,7 @@ bool Reactor::arm_timer(uint64_t deadline) noexcept {
 void Reactor::cancel(IoOp* op) noexcept {
   if (__builtin_expect(by_readiness, 0)) return readiness_.cancel(op);
   io_uring_sqe* s = sqe();
+  if (!s && refused_) return;  // nothing is in the kernel's hands but what stays there
   VT_CHECK(s);
   s->opcode = IORING_OP_ASYNC_CANCEL;
   s->fd = -1;
@@ -188,7 +229,7 @@ void Reactor::submit_in_time() noexcept {
   unsigned waiting = io_uring_sq_ready(&ring_);
   if (waiting < kMostWaiting && (!waiting || sys::now() - entered_ < kLongWait)) return;
   ++submissions;
-  io_uring_submit(&ring_);
+  entered(io_uring_submit(&ring_));
   entered_ = sys::now();
 }
 
@@ -197,9 +238,10 @@ void Reactor::poll(Carrier* here) noexcept {
     ++submissions;
     return readiness_.poll(here);
   }
+  if (__builtin_expect(refused_, 0)) return wait_without_ring(0, here);
   if (has_unsubmitted()) ++submissions;
   pass_ends(here);
-  io_uring_submit_and_get_events(&ring_);
+  entered(io_uring_submit_and_get_events(&ring_));
   pass_begins(here);
   reap(here);
 }
@@ -233,13 +275,14 @@ void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
     ++submissions;
     return readiness_.wait(deadline, here);
   }
+  if (__builtin_expect(refused_, 0)) return wait_without_ring(deadline, here);
   arm_wake();
   if (!wake_armed_) return poll(here);  // no room: a wait would be deaf
   if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
   if (has_unsubmitted()) ++submissions;
   pass_ends(here);
   here->waits = true;  // nothing but this call: completions are no rest
-  io_uring_submit_and_wait(&ring_, 1);
+  entered(io_uring_submit_and_wait(&ring_, 1));
   here->waits = false;
   pass_begins(here);
   reap(here);

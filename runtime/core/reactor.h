@@ -78,9 +78,12 @@ class Reactor {
   bool arm_timer(uint64_t deadline) noexcept;
   void pass_ends(Carrier* here) noexcept;
   void pass_begins(Carrier* here) noexcept;
+  int entered(int result) noexcept;
+  void wait_without_ring(uint64_t deadline, Carrier* here) noexcept;
 
   io_uring ring_{};
   bool opened_ = false;
+  int refused_ = 0;  // the errno of an enter that a seccomp filter refuses, which came when the ring was open already; 0: none
   uint32_t in_flight_ = 0;
   int wake_fd_ = -1;
   uint64_t wake_count_ = 0;

@@ -349,7 +349,7 @@ bool ReadinessReactor::collect(uint64_t deadline, Carrier* here) noexcept {
   here->waits = false;
   if (n < 0 && n != -EINTR) {
     static bool told = false;
-    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) complain("epoll_wait fails (errno %d): threads that wait for I/O may wait for ever", (int)-n);
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) complain("epoll_wait fails: %s; threads that wait for I/O may wait for ever", ErrorText((int)-n).text());
     timespec moment{0, 10'000'000};
     if (deadline) raw(SYS_nanosleep, &moment, nullptr);  // no descriptor can wake this carrier: it looks by itself
   }

@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "core/carrier.h"
+#include "core/ending.h"
 #include "core/libc_calls.h"
 #include "core/registry.h"
 #include "core/vthread.h"
@@ -147,7 +148,10 @@ void line(Lines& out, const ThreadInfo& t, uint64_t now) noexcept {
   out.end();
 }
 
-void on_signal(int, siginfo_t*, void*) noexcept { registry_dump(2); }
+void on_signal(int, siginfo_t*, void*) noexcept {
+  registry_dump(2);
+  ending_tell();
+}
 
 }  // namespace
 
@@ -170,7 +174,7 @@ void dump_install() noexcept {
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   if (libc_calls.sigaction(config.dump_signal, &action, nullptr))
-    complain("VTSHIM_DUMP_SIGNAL=%d: that signal can't be handled", config.dump_signal);
+    complain("VTSHIM_DUMP_SIGNAL: %s can't be handled", SignalName(config.dump_signal).text());
 }
 
 bool is_dump_handler(void (*handler)(int, siginfo_t*, void*)) noexcept { return handler == on_signal; }

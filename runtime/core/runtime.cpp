@@ -14,12 +14,14 @@
 #include "core/blocking.h"
 #include "core/fast_locks.h"
 #include "core/eject.h"
+#include "core/ending.h"
 #include "core/libc_calls.h"
 #include "core/loader_lock.h"
 #include "core/main_thread.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
 #include "core/pin.h"
+#include "core/refusal.h"
 #include "core/registry.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
@@ -53,7 +55,7 @@ namespace {
 enum class Phase : uint32_t { kUnbooted, kBooting, kNative, kReady, kStopping, kRunning, kRefused };
 std::atomic<Phase> phase{Phase::kUnbooted};
 SpinLock start_lock{Rank::kRuntime};
-std::atomic<uint64_t> created{0};
+std::atomic<uint64_t> created{0}, created_before_fork{0};
 
 // ---------------------------------------------------------------- fork
 // Registered at boot, before any handler of the program (with its first, if that comes earlier): so `prepare` runs last and the others run first. The program's
@@ -184,40 +186,9 @@ void after_fork_in_child() noexcept {
   pins_after_fork(v);
   unit_pool_after_fork(v);
   live.store(0, std::memory_order_relaxed);
+  created_before_fork.store(created.load(std::memory_order_relaxed), std::memory_order_relaxed);
   Phase p = phase.load(std::memory_order_relaxed);  // kStopping: the monitor just looked
   if (p == Phase::kRunning || p == Phase::kStopping) phase.store(Phase::kReady, std::memory_order_relaxed);
-}
-
-// ---------------------------------------------------------------- counters
-
-void print_counters() noexcept {
-  if (log_level < LogLevel::kInfo || phase.load() != Phase::kRunning) return;
-  uint64_t switches = 0, submissions = 0, operations = 0, steals = 0, mounts = 0, kicks = 0, ejects = 0, pins = 0, pinned_parks = 0;
-  uint64_t parks[(int)ParkReason::kCount] = {};
-  for (unsigned i = 0; i < carrier_count(); ++i) {
-    Carrier* c = carrier_at(i);
-    switches += c->switches.load(std::memory_order_relaxed);
-    submissions += c->reactor.submissions;
-    operations += c->reactor.operations;
-    steals += c->steals;
-    mounts += c->mounts;
-    kicks += c->kicks;
-    ejects += c->ejects;
-    pins += c->pins;
-    pinned_parks += c->pinned_parks;
-    for (int r = 0; r < (int)ParkReason::kCount; ++r) parks[r] += c->parks[r];
-  }
-  char line[400];
-  size_t used = 0;
-  for (int r = 0; r < (int)ParkReason::kCount; ++r)
-    if (parks[r]) used += print_into(line + used, sizeof line - used, " %s=%lu", kParkReasonNames[r], parks[r]);
-  line[used] = 0;
-  log_line(LogLevel::kInfo,
-           "vthreads=%lu carriers=%u tls=%s blocking=%u switches=%lu mounts=%lu submissions=%lu operations=%lu steals=%lu kicks=%lu ejects=%lu "
-           "pins=%lu pinned_parks=%lu "
-           "parks:%s",
-           created.load(), carrier_count(), word_for(chosen_mount()), blocking_threads_started(), switches, mounts, submissions, operations, steals, kicks, ejects, pins,
-           pinned_parks, line);
 }
 
 bool has_gil() noexcept {
@@ -244,6 +215,7 @@ void* find_next(const char* name) noexcept {
 }
 
 uint64_t created_threads() noexcept { return created.load(std::memory_order_relaxed); }
+uint64_t threads_here() noexcept { return created_threads() - created_before_fork.load(std::memory_order_relaxed); }
 uint64_t live_threads() noexcept { return live.load(std::memory_order_seq_cst); }
 void count_thread(int change) noexcept {
   if (change > 0) created.fetch_add(1, std::memory_order_relaxed);
@@ -257,7 +229,7 @@ void boot() noexcept {
   loader_lock_find();
   read_config(environment());
   const char* missing = nullptr;
-  if (!config.threads) {
+  if (!config.threads || refusal_by_valgrind()) {
     phase.store(Phase::kNative, std::memory_order_release);
     return;
   }
@@ -318,13 +290,13 @@ bool start() noexcept {
   os_threads_take_setxid();  // which glibc's pthread_create has installed
   if (r == 0) r = joins ? main_join() : carrier_start();
   if (r < 0) {
-    complain("io_uring or a carrier can't be had (error %d: %s); threads stay native", -r,
-             r == -EPERM ? "forbidden" : r == -ENOSYS ? "not in this kernel" : r == -ENOMEM ? "no memory" : "see errno(3)");
+    refusal_tell(-r);
     phase.store(Phase::kRefused, std::memory_order_release);
     return false;
   }
   for (unsigned i = 1; swaps && i < carrier_target() && carrier_start() == 0;) ++i;
   phase.store(Phase::kRunning, std::memory_order_release);
+  ending_watch();
   if (joins) {
 #ifndef VT_UNIT
     signals_take_over();
@@ -390,7 +362,10 @@ void vfork_leave() noexcept {
   if (signals_wanted(v)) signals_deliver(v, nullptr);  // who sent them found the thread in the kernel
 }
 
+void process_ends() noexcept { ending_tell_last(); }
+
 bool exec_begins() noexcept {
+  ending_tell();  // if it fails they aren't the last
   VThread* v = current();
   if (!v || is_child_in_memory(v)) return false;
   vfork_enter();  // it stays on this OS thread, and a signal of ours that has come does nothing there
@@ -443,7 +418,7 @@ void yield() noexcept {
 }
 
 namespace {
-__attribute__((destructor)) void at_exit() noexcept { print_counters(); }
+__attribute__((destructor)) void at_exit() noexcept { ending_tell_last(); }
 __attribute__((constructor(101))) void at_load() noexcept { boot(); }
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Boot, lazy start, fork, the counters at exit. Layer: core.
+// Boot, lazy start, fork. Layer: core.
 #pragma once
 
 #include <stdint.h>
@@ -20,6 +20,8 @@ bool phase_never_ran() noexcept;
 uint64_t live_threads() noexcept;
 /// All that there ever were.
 uint64_t created_threads() noexcept;
+/// The same, of this process: not those before the fork that made it.
+uint64_t threads_here() noexcept;
 void count_thread(int change) noexcept;
 
 }  // namespace vt

@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
 #include "core/main_signals.h"
@@ -14,6 +15,7 @@
 #include "core/os_thread.h"
 #include "core/registry.h"
 #include "core/eject.h"
+#include "core/ending.h"
 #include "core/monitor.h"
 #include "core/scheduler.h"
 #include "core/slot.h"
@@ -96,7 +98,7 @@ void hold(Carrier* c, int signal, const siginfo_t& info) noexcept {
       libc_calls.sigaction(signal, &again, nullptr);
     }
   }
-  if (!room) complain("more than %u signals that the main thread has had no time for: signal %d is lost", kMostPassed, signal);
+  if (!room) complain("more than %u signals that the main thread has had no time for: %s is lost", kMostPassed, SignalName(signal).text());
 }
 
 /// To main, where that is away, or has others to take before: those that are held come first.
@@ -270,14 +272,14 @@ void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
       continue;
     }
     struct sigaction action {};
-    libc_calls.sigaction(signal, nullptr, &action);
+    ending_sigaction(signal, nullptr, &action);
     if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {  // meanwhile, too: the kernel knows what that means
       sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
       continue;
     }
     if (resets) {
       struct sigaction none {};
-      libc_calls.sigaction(signal, &none, nullptr);
+      ending_sigaction(signal, &none, nullptr);
     }
     memcpy(&mask, &action.sa_mask, sizeof mask);
     mask |= outside | (action.sa_flags & SA_NODEFER ? 0 : sys::bit(signal));
@@ -301,11 +303,11 @@ int main_kill(pid_t id, int signal) noexcept {
 int signals_action(int signal, const struct sigaction* action, struct sigaction* old) noexcept {
   active();  // boot comes first: the program's handler replaces the dump's, not the other way round
   if (action && signal && signal == config.dump_signal && is_handler(*action)) {
-    complain("the program handles signal %d itself: VTSHIM_DUMP_SIGNAL is off", signal);
+    complain("the program handles %s itself: VTSHIM_DUMP_SIGNAL is off", SignalName(signal).text());
     config.dump_signal = 0;
   }
   if (!taken_over.load(std::memory_order_acquire) || signal < 1 || signal >= _NSIG || signal == SIGKILL || signal == SIGSTOP) {
-    int e = errno, r = libc_calls.sigaction(signal, action, old) ? -errno : 0;
+    int e = errno, r = ending_sigaction(signal, action, old) ? -errno : 0;
     errno = e;
     return r;
   }
@@ -325,7 +327,7 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
       wanted.sa_flags |= kForced;
     }
   }
-  if (libc_calls.sigaction(signal, action ? &wanted : nullptr, &before)) {
+  if (ending_sigaction(signal, action ? &wanted : nullptr, &before)) {
     int r = -errno;
     errno = e;
     a.handler.store(old_handler, std::memory_order_relaxed);
@@ -355,7 +357,9 @@ void signals_take_over() noexcept {
   int e = errno;
   for (int s = 1; s < _NSIG; ++s) {
     struct sigaction a;
-    if (is_runtime_signal(s) || libc_calls.sigaction(s, nullptr, &a) || !is_handler(a) || is_dump_handler(a.sa_sigaction)) continue;
+    if (is_runtime_signal(s) || libc_calls.sigaction(s, nullptr, &a) || !is_handler(a) || is_dump_handler(a.sa_sigaction) ||
+        is_ending_handler(a.sa_sigaction))
+      continue;
     actions[s].handler.store(a.sa_sigaction, std::memory_order_relaxed);
     actions[s].flags.store(a.sa_flags, std::memory_order_relaxed);
     a.sa_sigaction = on_signal;

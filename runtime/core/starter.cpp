@@ -46,7 +46,7 @@ bool start_asked_carrier() noexcept {
   } else {
     carrier_error.store(r, std::memory_order_relaxed);
     carrier_refused.store(sys::now() + kRefusal, std::memory_order_relaxed);
-    if (++failures == 2) VT_LOG(kWarn, "no further carrier can be started (error %d); %u run", -r, carrier_count());
+    if (++failures == 2) VT_LOG(kWarn, "no further carrier can be started: %s; %u run", ErrorText(-r).text(), carrier_count());
   }
   carrier_asked.store(false, std::memory_order_release);  // who asked meanwhile meant this one
   if (r == 0) carrier_want_help();
