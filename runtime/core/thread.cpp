@@ -190,8 +190,9 @@ void prepare(VThread* v, const Wanted& w, void* (*start)(void*), void* arg) noex
   v->detached = w.detached;
   v->guard_size = w.guard;
   v->stack_is_users = w.stack != nullptr;
-  v->used_stack_size = w.stack_size;
-  v->used_stack = w.stack ? (char*)w.stack : v->stack_top - w.stack_size;
+  // As glibc tells of its own: whole pages, the thread area at their end among them. A JVM maps guard pages of its own at the low end.
+  v->used_stack_size = w.stack ? w.stack_size : (w.stack_size + kPage - 1) & ~(kPage - 1);
+  v->used_stack = w.stack ? (char*)w.stack : unit_end(v) - v->used_stack_size;
   signals_begin(v, w.has_mask ? w.mask : inherited_mask());
   v->cancel_requested.store(false, std::memory_order_relaxed);
   v->cancel_disabled.store(false, std::memory_order_relaxed);

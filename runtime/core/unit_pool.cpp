@@ -141,6 +141,8 @@ res_state unit_resolver(VThread* v) noexcept {
   return (res_state)(v->stack_low - kBelow);
 }
 
+char* unit_end(const VThread* v) noexcept { return v->stack_low - kBelow + unit_size(v->size_class); }
+
 VThread* vthread_of(char* tp) noexcept { return (VThread*)(tp - vthread_from_tp); }
 
 namespace {
@@ -261,7 +263,7 @@ void unit_pool_after_fork(VThread* keep) noexcept {
     VThread* v = registry_at(i);
     if (!v) continue;
     SizeClass& k = classes[v->size_class];
-    char* end = v->stack_low - kBelow + unit_size(v->size_class);
+    char* end = unit_end(v);
     if (v->stack_low > k.slab && v->stack_low < k.slab_end) k.slab = end;
     if (v == keep || v->forked) continue;  // forked: the caller's own, of an earlier fork
     v->keep_libc = false;

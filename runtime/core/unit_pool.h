@@ -32,6 +32,8 @@ enum class PoolRest { kNothing, kLater, kNow };
 PoolRest unit_pool_give_back(uint64_t now) noexcept;
 
 VThread* vthread_of(char* tp) noexcept;
+/// The first address behind a unit's memory: its stack, then its VThread and its thread area.
+char* unit_end(const VThread* v) noexcept;
 /// The resolver's state of a unit's thread. All zeros until used.
 res_state unit_resolver(VThread* thread) noexcept;
 
