@@ -181,6 +181,8 @@ void thread_defaults_changed() noexcept;
 /// Scheduling policy and priority are kept for who asks; they change nothing. -EINVAL, -EPERM.
 int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept;
 int thread_set_policy(pthread_t thread, int policy, int priority) noexcept;
+/// A platform thread's, main's perhaps, has been changed.
+void thread_note_policy() noexcept;
 /// The caller's nice value and timer slack (ns; 0 to set: the default), kept likewise. Main's are its OS thread's: it only notes them,
 /// for the threads that it makes. -EACCES. @signal safe
 int thread_get_nice() noexcept;

@@ -174,18 +174,25 @@ VT_EXPORT int pthread_setaffinity_np(pthread_t thread, size_t size, const cpu_se
 
 // ---------------------------------------------------------------- scheduling policies: numbers that are kept, sched(7)
 
+namespace {
+/// Threads inherit main's.
+int noted(int result) {
+  vt::thread_note_policy();
+  return result;
+}
+}  // namespace
 VT_EXPORT int pthread_getschedparam(pthread_t thread, int* policy, sched_param* param) {
   if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_getschedparam)(thread, policy, param); });
   return -vt::thread_get_policy(thread, policy, &param->sched_priority);
 }
 VT_EXPORT int pthread_setschedparam(pthread_t thread, int policy, const sched_param* param) {
-  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_setschedparam)(thread, policy, param); });
+  if (!vt::is_vthread(thread)) return noted(of_os_thread(thread, [&] { return VT_REAL(pthread_setschedparam)(thread, policy, param); }));
   if (policy < 0 || !param) return EINVAL;
   if (!readable(param, sizeof *param)) return EFAULT;
   return -vt::thread_set_policy(thread, policy, param->sched_priority);
 }
 VT_EXPORT int pthread_setschedprio(pthread_t thread, int priority) {
-  if (!vt::is_vthread(thread)) return of_os_thread(thread, [&] { return VT_REAL(pthread_setschedprio)(thread, priority); });
+  if (!vt::is_vthread(thread)) return noted(of_os_thread(thread, [&] { return VT_REAL(pthread_setschedprio)(thread, priority); }));
   int policy, old;
   vt::thread_get_policy(thread, &policy, &old);
   return -vt::thread_set_policy(thread, policy, priority);
@@ -208,12 +215,12 @@ VT_EXPORT int sched_getparam(pid_t pid, sched_param* param) {
   return vt::thread_get_policy(pthread_self(), &policy, &param->sched_priority);
 }
 VT_EXPORT int sched_setscheduler(pid_t pid, int policy, const sched_param* param) {
-  if (!means_me_only(pid)) return VT_REAL(sched_setscheduler)(pid, policy, param);
+  if (!means_me_only(pid)) return noted(VT_REAL(sched_setscheduler)(pid, policy, param));
   if (!readable(param, sizeof *param)) return VT_REAL(sched_setscheduler)(0, policy, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), policy, param->sched_priority));
 }
 VT_EXPORT int sched_setparam(pid_t pid, const sched_param* param) {
-  if (!means_me_only(pid)) return VT_REAL(sched_setparam)(pid, param);
+  if (!means_me_only(pid)) return noted(VT_REAL(sched_setparam)(pid, param));
   if (!readable(param, sizeof *param)) return VT_REAL(sched_setparam)(0, param);
   return (int)errno_result(vt::thread_set_policy(pthread_self(), sched_getscheduler(0), param->sched_priority));
 }

@@ -64,6 +64,17 @@ void affinity_inherit(VThread* v, const cpu_set_t* attr) noexcept {
   v->affinity_set.store(true, std::memory_order_relaxed);
 }
 
+int affinity_judge(cpu_set_t* set) noexcept {
+  RuntimeSection section;
+  cpu_set_t before;
+  os_get(&before);
+  long r = os_set(sizeof *set, set);
+  if (r < 0) return (int)r;
+  os_get(set);
+  os_set(sizeof before, &before);
+  return 0;
+}
+
 int thread_set_affinity(pthread_t thread, size_t size, const cpu_set_t* set) noexcept {
   VThread* v = thread_of(thread);
   RuntimeSection section;

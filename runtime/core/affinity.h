@@ -16,6 +16,8 @@ void affinity_begin() noexcept;
 void affinity_new_carrier() noexcept;
 /// The mount of a thread that has a set, or on a carrier that is bound: from here on the OS thread obeys `v`'s. @thread carrier
 void affinity_apply(Carrier* c, VThread* v) noexcept;
+/// What the kernel makes of `set`: 0, or -EINVAL where it holds no CPU that there is. @thread any in user context
+int affinity_judge(cpu_set_t* set) noexcept;
 /// What a new thread inherits: its creator's, or that of `attr` if it isn't null.
 void affinity_inherit(VThread* v, const cpu_set_t* attr) noexcept;
 /// A platform thread has changed its own: from here on each creation by one asks the kernel.

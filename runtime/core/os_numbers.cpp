@@ -20,6 +20,45 @@ void os_numbers_inherit(VThread* v) noexcept {
 }
 
 namespace {
+// Main's policy is its OS thread's. It's asked for once, so that a thread that main starts costs no system call for it.
+constexpr uint64_t kUnknown = ~0ull;
+std::atomic<uint64_t> main_policy{kUnknown};  // and, above it, the priority
+constexpr int kResetOnFork = 0x40000000;      // SCHED_RESET_ON_FORK
+
+uint64_t os_policy(pid_t tid) noexcept {
+  int priority = 0;
+  long policy = sys::raw(SYS_sched_getscheduler, tid);
+  sys::raw(SYS_sched_getparam, tid, &priority);
+  return policy < 0 ? 0 : (uint64_t)policy | (uint64_t)(uint32_t)priority << 32;
+}
+}  // namespace
+
+void thread_note_policy() noexcept { main_policy.store(kUnknown, std::memory_order_release); }
+
+void policy_inherit(int* policy, int* priority) noexcept {
+  VThread* creator = current();
+  if (creator && !creator->is_main) {
+    *policy = creator->policy, *priority = creator->priority;
+  } else {
+    uint64_t now = creator ? main_policy.load(std::memory_order_acquire) : os_policy(0);
+    if (now == kUnknown) main_policy.store(now = os_policy(getpid()), std::memory_order_release);  // a change that comes after this is seen next time
+    *policy = (int)(uint32_t)now, *priority = (int)(now >> 32);
+  }
+  if (!(*policy & kResetOnFork)) return;
+  *policy &= ~kResetOnFork;  // sched(7)
+  if (*policy == SCHED_FIFO || *policy == SCHED_RR) *policy = SCHED_OTHER, *priority = 0;
+}
+
+int policy_judge(int policy, int priority) noexcept {
+  int least = sched_get_priority_min(policy & ~kResetOnFork), most = sched_get_priority_max(policy & ~kResetOnFork);
+  if (least < 0 || priority < least || priority > most) return -EINVAL;
+  rlimit limit{};
+  bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+  if (real_time && geteuid() != 0 && (getrlimit(RLIMIT_RTPRIO, &limit) || limit.rlim_cur < (rlim_t)priority)) return -EPERM;
+  return 0;
+}
+
+namespace {
 // What the main OS thread is called, so that a thread that main starts costs no system call for it. Main's own but for `main_name_known`.
 char main_name[16];
 std::atomic<bool> main_name_known{false};

@@ -7,4 +7,9 @@ struct VThread;
 void os_numbers_inherit(VThread* v) noexcept;
 /// Its creator's name.
 void name_inherit(VThread* v) noexcept;
+/// The policy and priority that a thread of the caller's begins with.
+void policy_inherit(int* policy, int* priority) noexcept;
+/// What the kernel would say of these: 0, -EINVAL, -EPERM.
+int policy_judge(int policy, int priority) noexcept;
+
 }  // namespace vt

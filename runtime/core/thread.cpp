@@ -115,6 +115,7 @@ void entry(sys::Transfer transfer) {
 }
 
 std::atomic<size_t> default_stack_size{0};  // 0: to be asked for
+std::atomic<bool> defaults_set{false};      // by the program: all of them count
 
 size_t default_stack() noexcept {
   if (config.stack) return config.stack;
@@ -135,6 +136,7 @@ struct Wanted {
   bool has_mask = false;  // pthread_attr_setsigmask_np(3)
   uint64_t mask = 0;
   int policy = SCHED_OTHER, priority = 0;
+  int error = 0;  // what the kernel would say
   bool has_affinity = false;  // pthread_attr_setaffinity_np(3)
   cpu_set_t affinity;
 };
@@ -144,13 +146,19 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
   size_t size = default_stack_size.load(std::memory_order_relaxed);
   if (!size) default_stack_size.store(size = default_stack(), std::memory_order_relaxed);
   w.stack_size = size;
-  if (VThread* v = current()) w.policy = v->policy, w.priority = v->priority;
+  policy_inherit(&w.policy, &w.priority);
+  pthread_attr_t defaults;
+  if (!attr && defaults_set.load(std::memory_order_acquire) && pthread_getattr_default_np(&defaults) == 0) {
+    w = read_attr(&defaults);
+    pthread_attr_destroy(&defaults);
+    return w;
+  }
   if (!attr) return w;
   int inherits;
   sched_param param;
   if (pthread_attr_getinheritsched(attr, &inherits) == 0 && inherits == PTHREAD_EXPLICIT_SCHED &&
       pthread_attr_getschedpolicy(attr, &w.policy) == 0 && pthread_attr_getschedparam(attr, &param) == 0)
-    w.priority = param.sched_priority;
+    w.priority = param.sched_priority, w.error = policy_judge(w.policy, w.priority);
   int state;
   if (pthread_attr_getdetachstate(attr, &state) == 0) w.detached = state == PTHREAD_CREATE_DETACHED;
   pthread_attr_getguardsize(attr, &w.guard);
@@ -162,6 +170,7 @@ Wanted read_attr(const pthread_attr_t* attr) noexcept {
   }
   // glibc reports all CPUs there can be if none were set.
   if (pthread_attr_getaffinity_np(attr, sizeof w.affinity, &w.affinity) == 0) w.has_affinity = CPU_COUNT(&w.affinity) < CPU_SETSIZE;
+  if (w.has_affinity && !w.error) w.error = affinity_judge(&w.affinity);
   void* low = nullptr;
   // glibc keeps the top; without a stack of the program's it hands back top 0 minus the size.
   if (pthread_attr_getstack(attr, &low, &size) == 0 && low && (uintptr_t)low + size != 0) w.stack = low, w.stack_size = size;
@@ -269,6 +278,7 @@ int thread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*start)(
     slots_look_at_libraries();
   }
   Wanted w = read_attr(attr);
+  if (w.error) return count_thread(-1), w.error;
   uint32_t loads = static_tls_loads();
   VThread* v = unit_acquire(w.stack ? kPage : w.stack_size);  // it may wait for locks of libc's: not in a section
   RuntimeSection section;
@@ -392,10 +402,18 @@ int thread_get_attr(pthread_t thread, pthread_attr_t* attr) noexcept {
   pthread_attr_setstack(attr, v->used_stack, v->used_stack_size);
   pthread_attr_setguardsize(attr, v->stack_is_users ? 0 : v->guard_size);
   pthread_attr_setdetachstate(attr, v->detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
+  sched_param param = {.sched_priority = v->priority};
+  pthread_attr_setschedpolicy(attr, v->policy);
+  pthread_attr_setschedparam(attr, &param);
+  cpu_set_t affinity;
+  if (thread_get_affinity(thread, sizeof affinity, &affinity) == 0) pthread_attr_setaffinity_np(attr, sizeof affinity, &affinity);
   return 0;
 }
 
-void thread_defaults_changed() noexcept { default_stack_size.store(0, std::memory_order_relaxed); }
+void thread_defaults_changed() noexcept {
+  default_stack_size.store(0, std::memory_order_relaxed);
+  defaults_set.store(true, std::memory_order_release);
+}
 
 int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept {
   VThread* v = vthread_of((char*)thread);
@@ -406,12 +424,7 @@ int thread_get_policy(pthread_t thread, int* policy, int* priority) noexcept {
 
 int thread_set_policy(pthread_t thread, int policy, int priority) noexcept {
   VThread* v = vthread_of((char*)thread);
-  constexpr int kResetOnFork = 0x40000000;  // SCHED_RESET_ON_FORK
-  int least = sched_get_priority_min(policy & ~kResetOnFork), most = sched_get_priority_max(policy & ~kResetOnFork);
-  if (least < 0 || priority < least || priority > most) return -EINVAL;
-  rlimit limit{};
-  bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
-  if (real_time && geteuid() != 0 && (getrlimit(RLIMIT_RTPRIO, &limit) || limit.rlim_cur < (rlim_t)priority)) return -EPERM;
+  if (int r = policy_judge(policy, priority); r < 0) return r;
   __atomic_store_n(&v->policy, policy, __ATOMIC_RELAXED);
   __atomic_store_n(&v->priority, priority, __ATOMIC_RELAXED);
   return 0;

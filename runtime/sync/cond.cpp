@@ -58,30 +58,32 @@ int cond_wait(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const time
 
 int cond_wait_around(pthread_cond_t* c, pthread_mutex_t* m, clockid_t clock, const timespec* deadline, int (*unlock)(pthread_mutex_t*),
                      int (*lock)(pthread_mutex_t*)) {
-  WaitNode node(self(), ParkReason::kCond);
-  node.cancellable = true;
-  node.counter = &waiters(c);
-  {
-    RuntimeSection section;
-    Bucket& b = bucket_of(c);
-    LockGuard guard(b.lock);
-    waiters(c).fetch_add(1, std::memory_order_seq_cst);
-    b.push_back(&node, c);
-  }
-  if (int error = unlock(m)) {  // not the caller's
-    RuntimeSection section;
-    if (!take_out(&node, WaitResult::kTimedOut)) {
-      wait_on(node, CLOCK_MONOTONIC, nullptr);  // takes the wake-up that is on its way, and hands it on
-      cond_signal(c);
-    }
-    return -error;
-  }
   WaitResult r;
   {
-    RuntimeSection section;
+    RuntimeSection section;  // from its node's publication on a waiter only parks: who wakes it finds it running, or parked
+    WaitNode node(section.self_ptr(), ParkReason::kCond);
+    node.cancellable = true;
+    node.counter = &waiters(c);
+    {
+      Bucket& b = bucket_of(c);
+      LockGuard guard(b.lock);
+      waiters(c).fetch_add(1, std::memory_order_seq_cst);
+      b.push_back(&node, c);
+    }
+    ++m->__data.__nusers;  // the holder's to write. A waiter uses the mutex, as libc's destroy shall see
+    if (int error = unlock(m)) {  // not the caller's
+      --m->__data.__nusers;
+      if (!take_out(&node, WaitResult::kTimedOut)) {
+        wait_on(node, CLOCK_MONOTONIC, nullptr);  // takes the wake-up that is on its way, and hands it on
+        cond_signal(c);
+      }
+      return -error;
+    }
     r = wait_on(node, clock, deadline);
   }
-  if (int error = lock(m)) return -error;
+  int error = lock(m);
+  if (error == 0 || error == EOWNERDEAD) --m->__data.__nusers;
+  if (error) return -error;
   return r == WaitResult::kInterrupted ? -EINTR : r == WaitResult::kTimedOut ? -ETIMEDOUT : 0;
 }
 
