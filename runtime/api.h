@@ -75,6 +75,19 @@ inline void blocking(F&& f) {
 /// -errno; -EINTR also where thread_was_interrupted() says no. @parks
 long blocking_system_call(bool cancel_point, long number, const long (&arguments)[6]) noexcept;
 
+/// Around an announced call that looks something up in a database of libc's: of very many at once some begin, and the others wait for their turn, which
+/// comes when one ends, or after a while. @parks
+class LookUp {
+ public:
+  explicit LookUp(bool cancellable) noexcept;
+  ~LookUp();
+  LookUp(const LookUp&) = delete;
+  LookUp& operator=(const LookUp&) = delete;
+
+ private:
+  bool counts_;
+};
+
 /// What the functions below that wait may return on main instead of a result: nothing was done, and the caller makes libc's own call. The
 /// last virtual thread has ended, and the runtime wants to.
 inline constexpr int kGoNative = -4094;

@@ -13,15 +13,15 @@
 /// name(key…), name_r(key…, entry, buffer, size, found): the database's two ways to ask for one entry.
 #define VT_UNBRACKET(...) __VA_ARGS__
 #define VT_LOOK_UP(entry, name, parameters, arguments)                                                                  \
-  VT_EXPORT entry* name(VT_UNBRACKET parameters) { VT_BLOCKING(name, VT_UNBRACKET arguments); }                         \
+  VT_EXPORT entry* name(VT_UNBRACKET parameters) { VT_LOOK_UP_CALL(name, VT_UNBRACKET arguments); }                         \
   VT_EXPORT int name##_r(VT_UNBRACKET parameters, entry* result, char* buffer, size_t size, entry** found) {            \
-    VT_BLOCKING(name##_r, VT_UNBRACKET arguments, result, buffer, size, found);                                         \
+    VT_LOOK_UP_CALL(name##_r, VT_UNBRACKET arguments, result, buffer, size, found);                                         \
   }
 /// The entry after the last one.
 #define VT_NEXT(entry, name)                                                                                            \
-  VT_EXPORT entry* name() { VT_BLOCKING(name); }                                                                        \
+  VT_EXPORT entry* name() { VT_LOOK_UP_CALL(name); }                                                                        \
   VT_EXPORT int name##_r(entry* result, char* buffer, size_t size, entry** found) {                                     \
-    VT_BLOCKING(name##_r, result, buffer, size, found);                                                                 \
+    VT_LOOK_UP_CALL(name##_r, result, buffer, size, found);                                                                 \
   }
 
 VT_LOOK_UP(passwd, getpwnam, (const char* name), (name))
@@ -48,33 +48,33 @@ VT_NEXT(aliasent, getaliasent)
 
 VT_EXPORT int initgroups(const char* user, gid_t group) {
   if (vt::shim::NumbersShown shown; shown.is_needed()) return shown.error() ? (errno = shown.error(), -1) : VT_REAL(initgroups)(user, group);
-  VT_BLOCKING(initgroups, user, group);
+  VT_LOOK_UP_CALL(initgroups, user, group);
 }
 VT_EXPORT int getgrouplist(const char* user, gid_t group, gid_t* groups, int* count) {
-  VT_BLOCKING(getgrouplist, user, group, groups, count);
+  VT_LOOK_UP_CALL(getgrouplist, user, group, groups, count);
 }
 
 // These four also tell h_errno.
-VT_EXPORT netent* getnetbyname(const char* name) { VT_BLOCKING(getnetbyname, name); }
-VT_EXPORT netent* getnetbyaddr(uint32_t net, int type) { VT_BLOCKING(getnetbyaddr, net, type); }
-VT_EXPORT netent* getnetent() { VT_BLOCKING(getnetent); }
-VT_EXPORT hostent* gethostent() { VT_BLOCKING(gethostent); }
+VT_EXPORT netent* getnetbyname(const char* name) { VT_LOOK_UP_CALL(getnetbyname, name); }
+VT_EXPORT netent* getnetbyaddr(uint32_t net, int type) { VT_LOOK_UP_CALL(getnetbyaddr, net, type); }
+VT_EXPORT netent* getnetent() { VT_LOOK_UP_CALL(getnetent); }
+VT_EXPORT hostent* gethostent() { VT_LOOK_UP_CALL(gethostent); }
 VT_EXPORT int getnetbyname_r(const char* name, netent* result, char* buffer, size_t size, netent** found, int* error) {
-  VT_BLOCKING(getnetbyname_r, name, result, buffer, size, found, error);
+  VT_LOOK_UP_CALL(getnetbyname_r, name, result, buffer, size, found, error);
 }
 VT_EXPORT int getnetbyaddr_r(uint32_t net, int type, netent* result, char* buffer, size_t size, netent** found, int* error) {
-  VT_BLOCKING(getnetbyaddr_r, net, type, result, buffer, size, found, error);
+  VT_LOOK_UP_CALL(getnetbyaddr_r, net, type, result, buffer, size, found, error);
 }
 VT_EXPORT int getnetent_r(netent* result, char* buffer, size_t size, netent** found, int* error) {
-  VT_BLOCKING(getnetent_r, result, buffer, size, found, error);
+  VT_LOOK_UP_CALL(getnetent_r, result, buffer, size, found, error);
 }
 VT_EXPORT int gethostent_r(hostent* result, char* buffer, size_t size, hostent** found, int* error) {
-  VT_BLOCKING(gethostent_r, result, buffer, size, found, error);
+  VT_LOOK_UP_CALL(gethostent_r, result, buffer, size, found, error);
 }
 
-VT_EXPORT int setnetgrent(const char* group) { VT_BLOCKING(setnetgrent, group); }
+VT_EXPORT int setnetgrent(const char* group) { VT_LOOK_UP_CALL(setnetgrent, group); }
 VT_EXPORT int innetgr(const char* group, const char* host, const char* user, const char* domain) {
-  VT_BLOCKING(innetgr, group, host, user, domain);
+  VT_LOOK_UP_CALL(innetgr, group, host, user, domain);
 }
-VT_EXPORT int ether_hostton(const char* name, ether_addr* address) { VT_BLOCKING(ether_hostton, name, address); }
-VT_EXPORT int ether_ntohost(char* name, const ether_addr* address) { VT_BLOCKING(ether_ntohost, name, address); }
+VT_EXPORT int ether_hostton(const char* name, ether_addr* address) { VT_LOOK_UP_CALL(ether_hostton, name, address); }
+VT_EXPORT int ether_ntohost(char* name, const ether_addr* address) { VT_LOOK_UP_CALL(ether_ntohost, name, address); }

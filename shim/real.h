@@ -133,6 +133,14 @@ R announced(R (*call)(P...), std::type_identity_t<P>... arguments) {
   return result;
 }
 
+/// The same for a look-up: of very many at once most wait their turn (core/look_ups.h). @parks
+template <Symbol S, class R, class... P>
+R looked_up(R (*call)(P...), std::type_identity_t<P>... arguments) {
+  if (!can_park()) return call(arguments...);
+  LookUp turn(kIsCancelPoint[S]);
+  return announced<S>(call, arguments...);
+}
+
 /// What an announced system call came to, as functions tell it that set errno.
 template <Symbol S>
 long call_result(long r) {
@@ -173,6 +181,7 @@ long announced_if_busy(int busy, Try&& tried, long number, A... arguments) {
 #define VT_REAL(name) (::vt::shim::real<decltype(&::name)>(::vt::shim::k_##name))
 /// A whole body: libc's own function, announced as blocking.
 #define VT_BLOCKING(name, ...) return ::vt::shim::announced<::vt::shim::k_##name>(VT_REAL(name)__VA_OPT__(, ) __VA_ARGS__)
+#define VT_LOOK_UP_CALL(name, ...) return ::vt::shim::looked_up<::vt::shim::k_##name>(VT_REAL(name)__VA_OPT__(, ) __VA_ARGS__)
 /// The same where libc's function is nothing but the system call.
 #define VT_BLOCKING_CALL(name, ...)                                      \
   if (!::vt::can_park()) return VT_REAL(name)(__VA_ARGS__);              \

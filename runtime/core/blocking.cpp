@@ -10,6 +10,7 @@
 #include "core/cancel.h"
 #include "core/carrier.h"
 #include "core/libc_calls.h"
+#include "core/look_ups.h"
 #include "core/os_thread.h"
 #include "core/pin.h"
 #include "core/scheduler.h"
@@ -197,6 +198,7 @@ void blocking_after_fork() noexcept {
   head = tail = nullptr;
   unclaimed = alive = asked_for = in_place = 0;
   waiting.store(0, std::memory_order_relaxed);
+  look_ups_after_fork();
   batches_done = batches_begun;
   refused = 0;
 }
@@ -249,7 +251,7 @@ namespace {
 /// The caller may block its carrier: another is left to the others, or nobody else is there for it. @thread vthread
 bool may_block_carrier(bool waited) noexcept {
   RuntimeSection section;
-  if (!has_carrier(current())) return true;
+  if (!has_carrier(current()) || current()->blocks_carrier) return true;
   Carrier* c = current()->carrier;
   bool alone = waited && c->queue.size() == 0;
   if (alone) c->reactor.poll(c);
@@ -258,6 +260,7 @@ bool may_block_carrier(bool waited) noexcept {
   bool idle = c->reactor.in_flight() == 0 && c->timers.next() == sys::kForever;
   if (in_place + 1 >= open_carriers() && !(alone && (alive == 0 || idle))) return false;
   ++in_place;
+  current()->blocks_carrier = true;
   return true;
 }
 
@@ -298,16 +301,15 @@ Place find_place() noexcept {
   }
 }
 
-struct CountedCall {
-  bool is;
-  ~CountedCall() {
-    if (!is) return;
-    RuntimeSection section;
-    LockGuard guard(lock);
-    --in_place;
-  }
-};
 }  // namespace
+
+void blocking_call_ends(VThread* v) noexcept {
+  if (!v->blocks_carrier) return;
+  RuntimeSection section;
+  v->blocks_carrier = false;
+  LockGuard guard(lock);
+  --in_place;
+}
 
 void blocking_leave() noexcept {
   VThread* v = current();
@@ -327,12 +329,12 @@ __attribute__((noipa)) void run_blocking(void (*call)(void*), void* arg, size_t 
     run_pinned(call, arg);
     return;
   }
-  CountedCall counted{place == Place::kCountedCarrier};
   if (!moved) {  // on a blocking thread already, an event loop say, or on its carrier, which the monitor then sees
     bool nested = v->in_announced;
     v->in_announced = true;
     call(arg);
     v->in_announced = nested;
+    if (place == Place::kCountedCarrier) blocking_call_ends(v);
     return;
   }
   v->in_place = v->is_main;

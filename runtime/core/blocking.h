@@ -27,6 +27,8 @@ bool blocking_move() noexcept;
 /// thread, and nothing that waits comes back to this one. @thread vthread @parks
 void blocking_leave() noexcept;
 
+/// For a thread that ends: a cancellation may have unwound it out of a call that is counted. @thread v
+void blocking_call_ends(VThread* v) noexcept;
 unsigned blocking_threads_started() noexcept;
 unsigned blocking_threads_alive() noexcept;
 void blocking_after_fork() noexcept;

@@ -12,9 +12,11 @@
 #include "api.h"
 #include "base/log.h"
 #include "core/cancel.h"
+#include "core/blocking.h"
 #include "core/carrier.h"
 #include "core/io_wait.h"
 #include "core/libc_calls.h"
+#include "core/look_ups.h"
 #include "core/main_signals.h"
 #include "core/monitor.h"
 #include "core/os_thread.h"
@@ -202,6 +204,8 @@ extern "C" [[noreturn]] __attribute__((used)) void vt_main_ended() {
     exit(0);
   }
   if (!m->result_set) m->result = PTHREAD_CANCELED;
+  blocking_call_ends(m);
+  look_up_end(m);
   m->ended = true;
   signals_set_mask(m, ~(uint64_t)synchronous_signals());  // the process's go to threads that live
   thread_note_end(m, m->carrier);

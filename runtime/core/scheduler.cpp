@@ -8,6 +8,7 @@
 #include "core/costs.h"
 #include "core/cpu_clock.h"
 #include "core/main_signals.h"
+#include "core/look_ups.h"
 #include "core/monitor.h"
 #include "core/pin.h"
 #include "core/signals.h"
@@ -330,6 +331,8 @@ bool take_turns() noexcept {
 
 void leave_for_ever() noexcept {
   pins_end(current());
+  blocking_call_ends(current());
+  if (current()->looks_up) look_up_end(current());
   event_loop_ends(current());
   leave(current(), Commit::kExit);
   __builtin_unreachable();

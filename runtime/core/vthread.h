@@ -106,6 +106,8 @@ struct VThread : Self {
   std::atomic<uint64_t> cpu_time{0};  // ns; core/cpu_clock.h
   bool reserves = false;       // counted in carrier->reserved
   uint8_t pinned_calls = 0;    // announced ones that it makes on its carrier, counted there, too
+  bool blocks_carrier = false; // counted: an announced call for which there is no OS thread
+  bool looks_up = false;       // counted: core/look_ups.h
   bool spoils = false;         // its OS thread shall end with it
   bool starts_pinned = false;  // VTSHIM_PIN_LIBS
   uint64_t random = 0;         // chaos
