@@ -76,7 +76,7 @@ inline void blocking(F&& f) {
 long blocking_system_call(bool cancel_point, long number, const long (&arguments)[6]) noexcept;
 
 /// Around an announced call that looks something up in a database of libc's: of very many at once some begin, and the others wait for their turn, which
-/// comes when one ends, or after a while. @parks
+/// comes when one ends, or where none does, after a while. @parks
 class LookUp {
  public:
   explicit LookUp(bool cancellable) noexcept;

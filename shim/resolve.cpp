@@ -30,7 +30,8 @@ bool is_number(const char* host) {
 
 VT_EXPORT int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
   constexpr int kOfNames = AI_CANONNAME | AI_IDN | AI_CANONIDN;  // they may ask after all
-  bool in_place = (!service || is_digits(service)) && (!node || is_number(node)) && !(hints && hints->ai_flags & kOfNames);
+  int flags = hints ? hints->ai_flags : 0;
+  bool in_place = (!service || flags & AI_NUMERICSERV || is_digits(service)) && (!node || flags & AI_NUMERICHOST || is_number(node)) && !(flags & kOfNames);
   if (in_place) {
     vt::shim::cancellation_point();
     return VT_REAL(getaddrinfo)(node, service, hints, found);

@@ -11,14 +11,16 @@ namespace vt {
 namespace {
 
 constexpr unsigned kAtOnce = 16;
-constexpr uint64_t kPatience = 10'000'000;  // ns: who is the n-th in the queue begins after n times that at the latest
+constexpr uint64_t kPatience = 10'000'000;  // ns: where none ends for so long, who is the n-th in the queue begins after n times that
 
 unsigned under_way = 0, queued = 0;  // under the lock of the bucket of the first's address, the key
+uint64_t last_end = 0;               // ns, likewise
 
 /// True: it's counted.
 bool begin_or_queue(Bucket& b, WaitNode& node, bool timed_out) noexcept {
   LockGuard guard(b.lock);
-  if (!timed_out && under_way >= kAtOnce) {
+  bool none_ends = timed_out && sys::now() - last_end >= kPatience;
+  if (!none_ends && under_way >= kAtOnce) {
     b.push_back(&node, &under_way);
     ++queued;
     return false;
@@ -37,10 +39,8 @@ bool look_up_begin(bool cancellable) noexcept {
   WaitNode node(v, ParkReason::kBlocking);
   node.cancellable = cancellable;
   Bucket& b = bucket_of(&under_way);
-  uint64_t deadline = 0;
   for (bool timed_out = false; !begin_or_queue(b, node, timed_out);) {
-    if (!deadline) deadline = sys::now() + kPatience * __atomic_load_n(&queued, __ATOMIC_RELAXED);
-    timespec then = sys::to_timespec(deadline);
+    timespec then = sys::to_timespec(sys::now() + kPatience * __atomic_load_n(&queued, __ATOMIC_RELAXED));
     WaitResult r = wait_on(node, CLOCK_MONOTONIC, &then);
     {
       LockGuard guard(b.lock);
@@ -62,6 +62,7 @@ void look_up_end(VThread* v) noexcept {
   WaitNode* next;
   {
     LockGuard guard(b.lock);
+    last_end = sys::now();
     next = b.first(&under_way, ParkReason::kBlocking);
     if (next) b.remove(next, WaitResult::kWoken);
     else --under_way;

@@ -1,6 +1,6 @@
 // Look-ups in libc's databases (names, users, services) block in ways that only libc knows, so each under way has an OS thread (core/blocking.h). Of very many at
-// once most wait their turn, parked. One of them may wait for another, through a server in the same process, say: so where none ends further ones
-// begin, one at a time. Layer: core. Lock rank: kBucket.
+// once most wait their turn, parked. One of them may wait for another, through a server in the same process, say: so where none ends for a while
+// further ones begin, one at a time. Layer: core. Lock rank: kBucket.
 #pragma once
 
 namespace vt {
