@@ -8,7 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 
-extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);
+extern "C" int __register_atfork(void (*)(), void (*)(), void (*)(), void*);  // no header has it
 
 namespace vt {
 

@@ -331,8 +331,7 @@ bool take_turns() noexcept {
 
 void leave_for_ever() noexcept {
   pins_end(current());
-  blocking_call_ends(current());
-  if (current()->looks_up) look_up_end(current());
+  if (VThread* v = current(); __builtin_expect(v->blocks_carrier | v->looks_up, 0)) blocking_call_ends(v), look_up_end(v);
   event_loop_ends(current());
   leave(current(), Commit::kExit);
   __builtin_unreachable();
