@@ -231,6 +231,9 @@ void timer_signal_made(TimerSignal* signal, const timer_t* timer) noexcept;
 void timer_signal_gone(timer_t timer) noexcept;
 /// After an EPIPE: the SIGPIPE that the caller blocks is its own from here on, wherever it runs next.
 void signal_take_pipe() noexcept;
+/// Is main's OS thread what the caller, another, is on, so that the kernel shows main's pending signals among those of the process? Then those of the process alone.
+bool signals_show_mains() noexcept;
+uint64_t process_pending_signals() noexcept;
 /// What is pending for the calling virtual thread alone; main's the kernel knows. @signal safe
 uint64_t thread_pending_signals() noexcept;
 /// The calling virtual thread's mask; as pthread_sigmask(3). Runs the handlers of what it unblocks.

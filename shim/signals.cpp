@@ -113,7 +113,14 @@ VT_EXPORT int pthread_sigqueue(pthread_t thread, int signal, const union sigval 
   });
 }
 VT_EXPORT int sigpending(sigset_t* set) {
+  bool shows_mains = vt::signals_show_mains();
+  if (shows_mains) vt::signal_take_pipe();  // the caller's own among them
   int r = VT_REAL(sigpending)(set);
+  if (r == 0 && shows_mains) {
+    uint64_t process = vt::process_pending_signals();
+    for (int s = 1; s < NSIG; ++s)
+      if (!(process & bit(s))) sigdelset(set, s);
+  }
   uint64_t mine = r == 0 ? vt::thread_pending_signals() : 0;
   for (int s = 1; mine; ++s, mine >>= 1)
     if (mine & 1) sigaddset(set, s);

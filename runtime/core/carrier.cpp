@@ -407,12 +407,6 @@ void on_kick(int, siginfo_t* info, void* context) noexcept {
   bool inside = is_inside_here(c, v);
   // One that seemed to compute may have begun to wait just now.
   bool again = !inside && (is_monitors(kind) ? eject_restart_call(c, context) : call_set_back(context));
-  if (kind == Kick::kHeld) {
-    uint32_t ran = again && is_main(v) ? handlers_counted() : 0;
-    signals_run_held(c, uc);
-    if (again && is_main(v) && handlers_counted() != ran) end_call(uc);
-    return;
-  }
   if (inside || (v && (v->in_vfork || v->boxed))) return;
   ++c->kicks;
   if (kind == Kick::kEndCall) {

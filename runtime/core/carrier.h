@@ -63,11 +63,9 @@ struct alignas(64) Carrier {
   bool is_blocking = false;        // runs announced blocking calls only
   PipeMask pipe = PipeMask::kOpen; // what the OS thread's mask says of SIGPIPE, as the running thread wants it
   bool bound = false;              // to the CPUs of the thread that ran last (core/affinity.h)
-  volatile uint32_t in_handler = 0;        // carrier 0: handlers of the program's that run on this OS thread now
+  volatile uint32_t in_handler = 0;        // carrier 0: handlers of main's that run on top of another thread, which can't be moved
   std::atomic<bool> go_native{false};      // carrier 0: main's call shall leave the ring
-  std::atomic<bool> attention{false};      // carrier 0: one ran over the loop, or is held: the loop shall look. This OS thread's only
-  volatile bool rests = false;             // carrier 0: its loop holds nothing, a handler may run on top; core/signals.cpp
-  volatile bool waits = false;             // carrier 0: so it is while its loop is in the system call
+  std::atomic<bool> attention{false};      // carrier 0: one has come for main: the loop shall look. This OS thread's only
   uint32_t ticks = 0;
   uint8_t calls_left = 0;          // until take_turns()
   uint8_t calls = 0;               // from it to it
@@ -182,7 +180,6 @@ enum class Kick : uint8_t {
   kReap,     // the monitor's: it computes, and takes in its finished I/O
   kMoveIo,   // the monitor's: it computes for long, or waits in the kernel with what can't be taken off it: its unfinished I/O starts again elsewhere, too
   kEndCall,  // main, or who was cancelled, blocks there: its call ends with EINTR
-  kHeld,     // carrier 0, by itself: the signals that are held have their handlers run
 };
 inline constexpr uint64_t kKickKinds = 7;  // in the low bits of the carrier's address
 /// `noted`: for the monitor, which has noted the call (core/eject.h). One of its kicks at a time.

@@ -164,13 +164,14 @@ void make_room(Carrier* c, ucontext_t* uc) noexcept {
   VThread* v = c->running;
   if (!v || v->in_vfork) return;
   bool again = restart_call(c, v, uc), ends;
-  if (!signals_held() || v->is_main || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
+  if (!main_wants_room(c) || v->is_main || c->in_handler || on_signal_stack(uc) || must_stay(v)) return;
   if (v->depth) return v->defer_once(Self::kAttention);
   if (is_put_off(c, uc, kForMain)) return;
   {
     RuntimeSection section;
     accept_again();
     signal_take_pipe();
+    main_interrupt(c);  // it comes before v, then
     ends = away_and_back(v, again, [&] { move_to(v, c); });
   }
   return_here(uc);

@@ -16,15 +16,14 @@ constexpr int kPassed = 32;
 /// That main has had no time for: natively RLIMIT_SIGPENDING.
 constexpr uint32_t kMostPassed = 8192;
 
-/// Leaves a signal for main and sees to it that main notices. False: main isn't away, nor back with others left to be
-/// handled before, and nobody `insists`: its handler may run here.
-/// @thread the main OS thread, in the kernel's handler; touches no thread-local variable
-bool main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset,
-                       bool insists = false) noexcept;
-/// What has been passed on is pending, as far as there's room. Till main leaves its section what comes is passed on.
+/// Leaves a signal for main; where main is away, it is told.
+/// @thread the main OS thread, in the kernel's handler with all blocked; touches no thread-local variable
+void main_signals_pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info, bool is_reset) noexcept;
+/// The kernel has taken away the handler of one that isn't passed: SA_RESETHAND.
+void main_signals_note_reset(int signal) noexcept;
+/// What has been passed on is pending, as far as there's room.
 /// @thread main
 void main_signals_look(MainThread* m) noexcept;
-void main_signals_release() noexcept;
 /// Main becomes a virtual thread: nothing has been passed on.
 void main_signals_begin() noexcept;
 /// Back on its own OS thread, whose mask becomes what main left it as: what is pending and blocked is the kernel's

@@ -121,17 +121,23 @@ int main_join() noexcept {
 void main_call_begins(VThread* v) noexcept {
   if (!is_main(v)) return;
   auto* m = static_cast<MainThread*>(v);
-  if (!m->keeps_handlers) m->handlers_ran = 0;
+  if (!m->call.keeps_handlers) m->handlers_ran = 0;
 }
 
 bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept {
   return ends_call(m->handlers_ran, interrupt) || m->jump_env;
 }
 
+bool main_wants_room(const Carrier* c) noexcept {
+  MainThread* m = main_thread();
+  return m && __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) == c && signals_wanted(m);
+}
+
 void main_interrupt(Carrier* c) noexcept {
   MainThread* m = main_thread();
   if (m->carrier != c) return signals_interrupt_blocking(m);
-  if (!main_is_interrupted(m, m->interrupt)) return;
+  m->hurries = signals_wanted(m);
+  if (!m->hurries && !main_is_interrupted(m, m->interrupt)) return;
   if (WaitNode* n = m->waits_on) {
     if (take_out(n, WaitResult::kInterrupted)) wake(n, c);
   } else if (IoWait* w = m->waits_for) {

@@ -26,16 +26,22 @@ inline bool ends_call(uint8_t ran, Interrupt interrupt) noexcept {
   return (interrupt == Interrupt::kAlways && ran) || (interrupt == Interrupt::kUnlessRestart && (ran & kHandlerInterrupting));
 }
 
+/// Of a call of main's; a handler's calls have their own.
+struct MainCall {
+  bool keeps_handlers = false;        // it began with a mask of its own (ppoll, sigsuspend): what ran under it counts
+  const char* masked_call = nullptr;  // that one, on main's stack: a jump may leave it
+};
+
 struct MainThread : VThread {
   // ---- its call under way; all of it belongs to the main OS thread
   WaitNode* waits_on = nullptr;    // where it is parked or about to be, if a handler may end that
   IoWait* waits_for = nullptr;
   bool waits_for_ever = false;     // on waits_on: without a deadline
   bool goes_native = false;        // the wait begins anew, in the kernel
+  bool hurries = false;            // signals wait for it: it comes first in its queue
   Interrupt interrupt = Interrupt::kNever;
   volatile uint8_t handlers_ran = 0;  // since the call began
-  bool keeps_handlers = false;     // the call began with a mask of its own (ppoll, sigsuspend): what ran under it counts
-  const char* masked_call = nullptr;  // that one, on main's stack: a jump may leave it
+  MainCall call;
   // ---- siglongjmp out of a handler, to be done by main itself
   void* jump_env = nullptr;
   int jump_value = 0;
@@ -56,7 +62,9 @@ int main_join() noexcept;
 void main_call_begins(VThread* v) noexcept;
 /// Has a handler run that ends the call under way?
 bool main_is_interrupted(const MainThread* m, Interrupt interrupt) noexcept;
-/// Ends main's wait if a handler has run that does. @thread the main OS thread, with no runtime lock held below
+/// Signals wait for main, which is at home on c: who runs there makes room. @signal safe
+bool main_wants_room(const Carrier* c) noexcept;
+/// Ends main's wait if signals have come for it, or a handler has run that does. @thread the main OS thread, with no runtime lock held below
 void main_interrupt(Carrier* c) noexcept;
 
 /// From here on the unwinding of main by pthread_exit(3) or cancellation leads to vt_main_ended() instead of the end of its OS thread.

@@ -123,9 +123,7 @@ void Reactor::wait_without_ring(uint64_t deadline, Carrier* here) noexcept {
   uint64_t now = sys::now(), left = deadline == sys::kForever ? 0 : deadline > now ? deadline - now : 0;
   timespec limit{(time_t)(left / sys::kSecond), (long)(left % sys::kSecond)};
   pollfd p{wake_fd_, POLLIN, 0};
-  here->waits = true;
   long r = sys::raw(SYS_ppoll, &p, 1, deadline == sys::kForever ? nullptr : &limit, nullptr, 8);
-  here->waits = false;
   uint64_t count;
   if (r > 0) sys::raw(SYS_read, wake_fd_, &count, sizeof count);
 }
@@ -281,9 +279,7 @@ void Reactor::wait(uint64_t deadline, Carrier* here) noexcept {
   if (deadline != sys::kForever && !arm_timer(deadline)) return poll(here);
   if (has_unsubmitted()) ++submissions;
   pass_ends(here);
-  here->waits = true;  // nothing but this call: completions are no rest
   entered(io_uring_submit_and_wait(&ring_, 1));
-  here->waits = false;
   pass_begins(here);
   reap(here);
 }

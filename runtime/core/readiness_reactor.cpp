@@ -344,9 +344,7 @@ void ReadinessReactor::dispatch(uint64_t data, uint32_t ready) noexcept {
 
 bool ReadinessReactor::collect(uint64_t deadline, Carrier* here) noexcept {
   epoll_event events[kMostEvents];
-  here->waits = deadline != 0;  // nothing but this call: the rest of the loop is no rest
   long n = ask(events, kMostEvents, deadline);
-  here->waits = false;
   if (n < 0 && n != -EINTR) {
     static bool told = false;
     if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) complain("epoll_wait fails: %s; threads that wait for I/O may wait for ever", ErrorText((int)-n).text());

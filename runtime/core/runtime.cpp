@@ -358,7 +358,7 @@ void vfork_in_child() noexcept {
 }
 void vfork_leave() noexcept {
   VThread* v = current();
-  if (!v || --v->in_vfork || v->depth || !signals_are_ours(v)) return;
+  if (!v || --v->in_vfork || v->depth) return;
   if (signals_wanted(v)) signals_deliver(v, nullptr);  // who sent them found the thread in the kernel
 }
 
@@ -382,7 +382,6 @@ void exec_failed(bool begun) noexcept {
   if (!begun) return;
   Carrier* c = current()->carrier;
   c->in_exec.store(false, std::memory_order_relaxed);
-  if (c->is_main && signals_held()) carrier_kick(c, Kick::kHeld);
   vfork_leave();
 }
 

@@ -236,7 +236,7 @@ void enqueue(VThread* v, Carrier* to, Carrier* here, bool woken) noexcept {
   v->since.store(monitor_time(), std::memory_order_release);
   if (__builtin_expect(!is_open(to), 0) && !v->stays()) return offer(v);
   // seq_cst in there; pairs with the idle protocol in Carrier::run()
-  if (woken && to == here && to->running) to->queue.push_woken(v);
+  if (woken && to == here && (to->running || (v->is_main && static_cast<MainThread*>(v)->hurries))) to->queue.push_woken(v);
   else to->queue.push(v);
   if (to->idle.load(std::memory_order_seq_cst)) {
     // Ourselves: it reaps at the end of its wait, and looks at the queue next.

@@ -23,7 +23,7 @@ struct Self {
   static constexpr int kMaxDeferred = 14;
   /// Semaphores that a signal handler posted, and futex words (| 1) that it woke, while depth > 0: the rest is done when the section ends.
   void* deferred[kMaxDeferred] = {};
-  /// What may stand among them beside semaphores: a signal for main is held; main has a siglongjmp to make.
+  /// What may stand among them beside semaphores: a signal for main has come; main has a siglongjmp to make.
   static inline void* const kAttention = (void*)2;
   static inline void* const kJump = (void*)1;
   /// A library was loaded: static_tls_touch().

@@ -1,8 +1,11 @@
 // How signals come to virtual threads that the kernel doesn't know: those of the process that main blocks, and those of timers for one
 // thread. The monitor sees them in a signalfd. Layer: core.
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -149,6 +152,22 @@ namespace {
 /// On the main OS thread the kernel has main's own signals among its caller's.
 bool sees_mains(const VThread* v) noexcept { return !v->is_main && v->carrier->is_main; }
 }  // namespace
+
+bool signals_show_mains() noexcept {
+  VThread* v = current();
+  return v && !is_child_in_memory(v) && sees_mains(v);
+}
+
+uint64_t process_pending_signals() noexcept {
+  constexpr char kName[] = "\nShdPnd:\t";
+  char text[4096];
+  long fd = sys::raw(SYS_open, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+  long n = fd < 0 ? 0 : sys::raw(SYS_read, fd, text, sizeof text - 1);
+  if (fd >= 0) sys::raw(SYS_close, fd);
+  text[n > 0 ? n : 0] = 0;
+  const char* line = strstr(text, kName);
+  return line ? strtoull(line + sizeof kName - 1, nullptr, 16) : ~0ull;
+}
 
 bool signals_mains_in_the_way(const VThread* v, uint64_t bits) noexcept {
   uint64_t pending = 0;

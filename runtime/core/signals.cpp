@@ -23,21 +23,22 @@
 #include "core/thread_signals.h"
 #include "sys/fs_base.h"
 #include "sys/signal_bits.h"
+#include "sys/signal_frame.h"
 
 namespace vt {
 namespace {
 
 using Handler = void (*)(int, siginfo_t*, void*);
 
-/// What the program asked for; the kernel has on_signal() in the handler's place, and the program's own flags and mask.
+/// What the program asked for; the kernel has on_signal() in the handler's place, the program's own flags, and a mask of all signals.
 struct Action {
   std::atomic<Handler> handler{nullptr};
   std::atomic<int> flags{0};
+  std::atomic<uint64_t> mask{0};
 };
 Action actions[_NSIG];
 std::atomic<bool> taken_over{false};
 constexpr int kForced = SA_SIGINFO | SA_ONSTACK;
-constexpr uint64_t kSynchronous = sys::bit(SIGPIPE) | sys::bit(SIGPROF);  // the others that are raised are faults, and abort(3)
 /// A signal that has come to an OS thread of ours, and is main's: in place of its si_code, which then stands in si_errno.
 constexpr int kForwarded = -0x7674;
 
@@ -66,124 +67,54 @@ struct Frame {
 };
 Frame* top = nullptr;  // the main OS thread's
 
-// ---------------------------------------------------------------- signals that come where main's handlers can't run
-// A handler may wait for other threads if what it interrupts in main may be interrupted so, a wait mostly: for any of them. So it doesn't stand on one,
-// nor on a lock of the runtime's. It runs over main itself, outside of sections, or over carrier 0's loop where that rests. What comes elsewhere is held: who is
-// in a section looks at its end, who computes is moved to the end of the queue, and the next switch leads to the loop, which raises it anew.
-siginfo_t held_infos[kMostPassed];
-volatile uint32_t held_begin = 0, held_end = 0;  // both the main OS thread's
-
-/// All of them blocked. False: no room.
-bool keep(int signal, const siginfo_t& info) noexcept {
-  for (uint32_t i = held_begin; signal < __SIGRTMIN && i != held_end; ++i)
-    if (held_infos[i % kMostPassed].si_signo == signal) return true;  // a standard one is pending once
-  if (held_end - held_begin == kMostPassed) return false;
-  held_infos[held_end % kMostPassed] = info;
-  held_infos[held_end % kMostPassed].si_signo = signal;
-  held_end = held_end + 1;
-  return true;
-}
-
-void hold(Carrier* c, int signal, const siginfo_t& info) noexcept {
-  bool room;
-  {
-    AllBlocked blocked;
-    room = keep(signal, info);
-    c->attention.store(true, std::memory_order_relaxed);
-    int flags = actions[signal].flags.load(std::memory_order_relaxed);
-    if (flags & (int)SA_RESETHAND) {  // the kernel has taken it away, and shall have it again
-      struct sigaction again {};
-      again.sa_sigaction = on_signal;
-      again.sa_flags = flags | kForced;
-      libc_calls.sigaction(signal, &again, nullptr);
-    }
-  }
-  if (!room) complain("more than %u signals that the main thread has had no time for: %s is lost", kMostPassed, SignalName(signal).text());
-}
-
-/// To main, where that is away, or has others to take before: those that are held come first.
-bool pass(MainThread* m, Carrier* c, int signal, const siginfo_t& info) noexcept {
-  if (signals_held()) {
-    AllBlocked blocked;
-    while (signals_held()) {
-      const siginfo_t& first = held_infos[held_begin % kMostPassed];
-      if (!main_signals_pass(m, c, first.si_signo, first, false)) return false;
-      held_begin = held_begin + 1;
-    }
-  }
-  return main_signals_pass(m, c, signal, info, actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND);
-}
-
 PlatformThread& platform_of(MainThread* m) noexcept {
   return *(PlatformThread*)(main_area_now(m) + ((char*)&vt_platform - sys::thread_pointer()));
 }
 
-/// kHeld when the handler in which the caller stands has returned.
-void kick_later(Carrier* c) noexcept {
-  uint64_t one = sys::bit(kick_signal_number());
-  sys::raw(SYS_rt_sigprocmask, SIG_BLOCK, &one, nullptr, sizeof one);
-  carrier_kick(c, Kick::kHeld);
+/// The mask of a handler that runs over what has `outside`.
+uint64_t handler_mask(int signal, uint64_t outside) noexcept {
+  const Action& a = actions[signal];
+  uint64_t itself = a.flags.load(std::memory_order_relaxed) & (int)SA_NODEFER ? 0 : sys::bit(signal);
+  return outside | a.mask.load(std::memory_order_relaxed) | itself;
 }
-
-/// True: not now. Who is to look is told. Those that are held come first, also where this one could run.
-bool must_be_held(Carrier* c, MainThread* m, VThread* over, const ucontext_t* uc, bool its_turn = false) noexcept {
-  if (c->in_handler) {
-    auto& platform = platform_of(m);
-    if (platform.depth) return platform.defer_once(Self::kAttention), true;
-  } else if (!over) {
-    auto* next = (const unsigned char*)uc->uc_mcontext.gregs[REG_RIP];
-    bool in_call = c->waits && ((next[-2] == 0x0f && next[-1] == 0x05) || (next[0] == 0x0f && next[1] == 0x05));
-    if ((c->rests || in_call) && (its_turn || !signals_held())) return false;
-    c->reactor.wake();
-    return true;
-  } else if (over->depth) {
-    return over->defer_once(Self::kAttention), true;
-  } else if (!over->is_main && eject_for_main(c, over, uc)) {
-    return true;
-  }
-  if (its_turn || !signals_held()) return false;
-  kick_later(c);
-  return true;
+uint64_t mask_in(const ucontext_t* uc) noexcept {
+  uint64_t mask;
+  memcpy(&mask, &uc->uc_sigmask, sizeof mask);
+  return mask;
 }
+void set_os_mask(uint64_t mask) noexcept { sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask); }
 
-/// With main's area mounted, so that TLS is main's. `over`: the interrupted thread, null for the carrier's loop.
+/// Over another thread, which can't be moved off carrier 0: on the OS thread's signal stack, with main's area mounted, so that TLS is main's. Main looks like a platform
+/// thread, so that nothing parks there.
 __attribute__((noinline)) void run_handler(Carrier* c, MainThread* m, VThread* over, int signal, siginfo_t* info, void* context) noexcept {
   PlatformThread& platform = vt_platform;
   Self* before = vt_self;
   Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
   int flags = actions[signal].flags.load(std::memory_order_relaxed);
   uint32_t depth = platform.depth;
-  bool rested = c->rests;
-  c->rests = false;
-  if (!over && c->idle.exchange(0, std::memory_order_seq_cst)) monitor_notice();  // it may take long
   vt_self = &platform;
   ++platform.handlers;
   auto nested = c->in_handler;
   c->in_handler = nested + 1;
-  const sigset_t* mask = &static_cast<ucontext_t*>(context)->uc_sigmask;
-  uint64_t mask_before;
-  memcpy(&mask_before, mask, sizeof mask_before);
+  auto* uc = static_cast<ucontext_t*>(context);
+  uint64_t mask_before = mask_in(uc);
   m->handlers_ran = (uint8_t)(m->handlers_ran | (flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting));
   Frame frame;
   frame.below = top;
   top = &frame;
-  if (__builtin_setjmp(frame.buffer) == 0 && handler) handler(signal, info, context);
+  if (__builtin_setjmp(frame.buffer) == 0 && handler) {
+    set_os_mask(handler_mask(signal, mask_before));
+    handler(signal, info, context);
+  }
+  set_os_mask(~sys::kLibcSignals);
   top = top->below;
   platform.depth = depth;
-  c->rests = rested;
   vt_self = before;
   bool left = main_thread() != m;
   if (nested == 0 && !left) {
-    uint64_t after;
-    memcpy(&after, mask, sizeof after);
-    if (after != mask_before && over && over->is_main) signals_note_main_mask(after & ~runtime_signals());  // the handler has changed what its return restores
-    if (over) {
-      main_interrupt(c);
-      if (signals_held()) kick_later(c);
-    } else {
-      c->attention.store(true, std::memory_order_relaxed);
-      c->reactor.wake();
-    }
+    uint64_t after = mask_in(uc);
+    if (after != mask_before) signals_note_main_mask(after & ~runtime_signals());  // the handler has changed what its return restores
+    main_interrupt(c);
   }
   c->in_handler = nested;
 }
@@ -210,6 +141,54 @@ bool is_forwarded(int signal, const siginfo_t& info) noexcept {
   return sys::raw(SYS_rt_tgsigqueueinfo, getpid(), getpid(), signal, &to_main) == 0;
 }
 
+uint64_t mask_of_main_for_kernel(const MainThread* m) noexcept { return m->signal_mask.load(std::memory_order_relaxed) & ~runtime_signals(); }
+
+/// On a platform thread, or raised in a virtual one.
+void run_where_it_came(int signal, siginfo_t* info, ucontext_t* uc, bool raised_here) noexcept {
+  Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
+  if (!handler) return;
+  ++vt_platform.handlers;
+  VThread* v = raised_here ? current() : nullptr;
+  set_os_mask(handler_mask(signal, mask_in(uc)));
+  if (v && (!v->is_main || v->carrier->is_blocking) && v->depth == 0) signals_raised(v, handler, signal, info, uc);
+  else handler(signal, info, uc);
+}
+
+/// Main itself was interrupted, outside of sections: its handler runs over that, on its own stack or signal stack, as natively. With all blocked. @thread main
+void run_over_main(MainThread* m, int signal, siginfo_t* info, ucontext_t* uc) {
+  signals_run_at_once(m, signal, info, uc);
+  call_has_ended(uc);
+  uint64_t all = ~sys::kLibcSignals, mask = mask_of_main_for_kernel(m);
+  sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
+  memcpy(&uc->uc_sigmask, &mask, sizeof mask);
+  sys::raw(SYS_sigaltstack, nullptr, &uc->uc_stack);
+}
+extern "C" __attribute__((used)) void vt_signal_over_main(sys::SignalFrame* frame) {
+  run_over_main(main_thread(), frame->info.si_signo, &frame->info, frame->uc());
+}
+
+bool is_home(const MainThread* m, const Carrier* c) noexcept { return __atomic_load_n(&m->carrier, __ATOMIC_RELAXED) == c; }
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kMoves = false;  // they don't follow, or come with a copy of the kernel's frame
+#else
+constexpr bool kMoves = true;
+#endif
+
+void over_main(MainThread* m, int signal, const siginfo_t& info, ucontext_t* uc) noexcept {
+  // What the kernel has for it is main's mask, whatever way it was set.
+  if (uint64_t mask = mask_in(uc) & ~runtime_signals(); mask != m->signal_mask.load(std::memory_order_relaxed)) signals_note_main_mask(mask);
+  constexpr int kRedZone = 128;
+  char* sp = (char*)uc->uc_mcontext.gregs[REG_RSP];
+  siginfo_t copy = info;
+  copy.si_signo = signal;
+  if (!kMoves) return run_over_main(m, signal, &copy, uc);
+  const stack_t& own = m->alternate_stack;
+  bool on_own = (actions[signal].flags.load(std::memory_order_relaxed) & SA_ONSTACK) && !(own.ss_flags & SS_DISABLE) && own.ss_size &&
+                (uint64_t)sp - (uint64_t)own.ss_sp >= own.ss_size;
+  sys::move_signal_frame(uc, copy, on_own ? (char*)own.ss_sp + own.ss_size : sp - kRedZone, vt_signal_over_main);
+}
+
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   if (info->si_code == kForwarded) {
     info->si_code = info->si_errno;
@@ -222,74 +201,46 @@ void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   VThread* over = elsewhere ? nullptr : c->running;
   // Within a section a thread sends to others.
   bool raised_here = is_raised(signal, info, static_cast<ucontext_t*>(context)) && !(info->si_code == SI_TKILL && over && over->depth);
-  bool fault = raised_here && !(kSynchronous >> (signal - 1) & 1);
   if (elsewhere && !raised_here && is_forwarded(signal, *info)) return;
-  if (elsewhere || (raised_here && over && (!over->is_main || over->depth))) {
-    Handler handler = actions[signal].handler.load(std::memory_order_relaxed);
-    if (!handler) return;
-    ++vt_platform.handlers;
-    VThread* v = raised_here ? current() : nullptr;
-    if (v && (!v->is_main || v->carrier->is_blocking) && v->depth == 0) signals_raised(v, handler, signal, info, context);
-    else handler(signal, info, context);
-    return;
+  auto* uc = static_cast<ucontext_t*>(context);
+  if (elsewhere || (raised_here && (!over || !over->is_main || over->depth))) return run_where_it_came(signal, info, uc, raised_here);
+  bool resets = actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND;
+  if (over && over->is_main && !over->depth && !c->in_handler) {
+    if (resets) main_signals_note_reset(signal);
+    return over_main(m, signal, *info, uc);
   }
   // It is main's alone: the call of another that it has interrupted goes on.
   if (over && !over->is_main && !c->in_handler && !is_inside(over)) call_set_back(context, true);
-  if (fault || !pass(m, c, signal, *info)) {
-    if (!fault && must_be_held(c, m, over, static_cast<ucontext_t*>(context))) {
-      hold(c, signal, *info);
-    } else {
-      MainMounted mounted(c, m);
-      run_handler(c, m, over, signal, info, context);
-      if (over && over->is_main) call_has_ended(static_cast<ucontext_t*>(context));
-    }
+  if (over && !over->is_main && !over->depth && is_home(m, c) && (c->in_handler ? !platform_of(m).depth : !eject_for_main(c, over, uc))) {
+    MainMounted mounted(c, m);
+    run_handler(c, m, over, signal, info, context);
+    if (!c->in_handler && signals_wanted(over)) eject_for_signals_later(c);  // its own came meanwhile: taken when this handler has returned
+    return;
   }
-  if (over && !over->is_main && !c->in_handler && signals_wanted(over)) {  // its own came meanwhile: taken when this handler has returned
-    eject_for_signals_later(c);
-  }
+  main_signals_pass(m, c, signal, *info, resets);
+  if (!is_home(m, c)) return;
+  // Main looks at the end of its section, before it parks and when it goes on; else carrier 0's loop ends its wait.
+  c->attention.store(true, std::memory_order_relaxed);
+  if (!over) c->reactor.wake();
+  else over->defer_once(over->is_main ? Self::kSignals : Self::kAttention);
 }
 
 }  // namespace
 
-void signals_run_held(Carrier* c, ucontext_t* uc) noexcept {
-  MainThread* m = main_thread();
-  if (!m || sys::raw(SYS_gettid) != c->os_tid) return;
-  uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
-  if (!c->in_handler && sp - (uint64_t)uc->uc_stack.ss_sp < uc->uc_stack.ss_size) return;  // over one that has just come: it sees those that are held
-  while (signals_held()) {
-    VThread* over = c->running;
-    if (must_be_held(c, m, over, uc, true)) return;
-    siginfo_t info = held_infos[held_begin % kMostPassed];
-    int signal = info.si_signo;
-    uint64_t outside, mask, all = ~0ull;
-    memcpy(&outside, &uc->uc_sigmask, sizeof outside);
-    if (c->in_handler && (outside & sys::bit(signal))) return;  // by that handler, who looks when it ends
-    held_begin = held_begin + 1;
-    bool resets = actions[signal].flags.load(std::memory_order_relaxed) & (int)SA_RESETHAND;
-    if (main_signals_pass(m, c, signal, info, false)) continue;
-    if (outside & sys::bit(signal)) {  // main has blocked it meanwhile, in a handler of its own or by itself
-      if (!m->signal_frames || !main_signals_pass(m, c, signal, info, false, true)) sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
-      continue;
-    }
-    struct sigaction action {};
-    ending_sigaction(signal, nullptr, &action);
-    if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {  // meanwhile, too: the kernel knows what that means
-      sys::raw(SYS_rt_tgsigqueueinfo, getpid(), c->os_tid, signal, &info);
-      continue;
-    }
-    if (resets) {
-      struct sigaction none {};
-      ending_sigaction(signal, &none, nullptr);
-    }
-    memcpy(&mask, &action.sa_mask, sizeof mask);
-    mask |= outside | (action.sa_flags & SA_NODEFER ? 0 : sys::bit(signal));
-    MainMounted mounted(c, m);
-    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
-    run_handler(c, m, over, signal, &info, uc);
-    sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, sizeof all);
-    if (main_thread() != m) return;
-  }
+namespace {
+/// None of ours is ever blocked.
+uint64_t mask_of_action(const struct sigaction& a) noexcept {
+  uint64_t mask;
+  memcpy(&mask, &a.sa_mask, sizeof mask);
+  return mask & ~runtime_signals();
 }
+/// on_signal() in the handler's place; until it lets them, no other comes on top of it.
+void take_place(struct sigaction& a) noexcept {
+  a.sa_sigaction = on_signal;
+  a.sa_flags |= kForced;
+  sigfillset(&a.sa_mask);
+}
+}  // namespace
 
 int main_kill(pid_t id, int signal) noexcept {
   VThread* v = current();
@@ -318,13 +269,14 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
   struct sigaction wanted, before;
   Handler old_handler = a.handler.load(std::memory_order_relaxed);
   int old_flags = a.flags.load(std::memory_order_relaxed), e = errno;
+  uint64_t old_mask = a.mask.load(std::memory_order_relaxed);
   if (action) {
     wanted = *action;
     if (is_handler(*action)) {
       a.handler.store(action->sa_sigaction, std::memory_order_relaxed);
       a.flags.store(action->sa_flags, std::memory_order_relaxed);
-      wanted.sa_sigaction = on_signal;
-      wanted.sa_flags |= kForced;
+      a.mask.store(mask_of_action(*action), std::memory_order_relaxed);
+      take_place(wanted);
     }
   }
   if (ending_sigaction(signal, action ? &wanted : nullptr, &before)) {
@@ -332,6 +284,7 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
     errno = e;
     a.handler.store(old_handler, std::memory_order_relaxed);
     a.flags.store(old_flags, std::memory_order_relaxed);
+    a.mask.store(old_mask, std::memory_order_relaxed);
     return r;
   }
   if (old) {
@@ -339,6 +292,7 @@ int signals_action(int signal, const struct sigaction* action, struct sigaction*
     if (is_handler(before) && before.sa_sigaction == on_signal) {
       old->sa_sigaction = old_handler;
       old->sa_flags = (before.sa_flags & ~kForced) | (old_flags & kForced);
+      memcpy(&old->sa_mask, &old_mask, sizeof old_mask);
     }
   }
   return 0;
@@ -362,8 +316,8 @@ void signals_take_over() noexcept {
       continue;
     actions[s].handler.store(a.sa_sigaction, std::memory_order_relaxed);
     actions[s].flags.store(a.sa_flags, std::memory_order_relaxed);
-    a.sa_sigaction = on_signal;
-    a.sa_flags |= kForced;
+    actions[s].mask.store(mask_of_action(a), std::memory_order_relaxed);
+    take_place(a);
     libc_calls.sigaction(s, &a, nullptr);
   }
   errno = e;
@@ -391,7 +345,7 @@ void restore_mask(VThread* v, const struct __jmp_buf_tag* env, uint64_t left_wit
 
 /// A jump to `target` leaves a call with a mask of its own, and what ran in it doesn't end later ones.
 void main_call_left(MainThread* m, const char* target) noexcept {
-  if (m->keeps_handlers && target > m->masked_call) m->keeps_handlers = false;
+  if (m->call.keeps_handlers && target > m->call.masked_call) m->call.keeps_handlers = false;
 }
 
 /// At home libc's jump gives the kernel the mask that it saved, if it did, and main's number follows, whatever handlers that were left meanwhile hadn't come
@@ -411,13 +365,6 @@ void jump_from_own_stack(void* argument) noexcept {
   if (!jump.v->is_main || jump.v->carrier->is_blocking) jump.env->__mask_was_saved = 0;
   libc_calls.siglongjmp(jump.env, jump.value);
 }
-/// Others of main's waited for the handler's end: they come here, or, if they are blocked here, as the jump unblocks them.
-void jump_over_held(void* argument) noexcept {
-  Jump jump = *static_cast<Jump*>(argument);
-  carrier_kick(carrier_at(0), Kick::kHeld);
-  libc_calls.siglongjmp(jump.env, jump.value);
-}
-
 /// Where the jump goes. setjmp's layout on x86-64: the stack pointer is word 6, mangled.
 char* target_of(const void* env) noexcept {
   uint64_t sp = ((const uint64_t*)env)[6], guard;
@@ -472,7 +419,6 @@ bool signals_longjmp(void* env, int value) noexcept {
     vt_platform.depth = 0;
     vt_self = m;
     signals_leave(m, env, value, mask);
-    if (signals_held()) go_on_with_jump(jump_over_held, m, env, value);
     return false;
   }
   // Main is parked, or inside the runtime: it jumps itself, when its call has ended; the handler ends here.
@@ -491,24 +437,14 @@ void signals_interrupt_blocking(MainThread* m) noexcept {
 void signals_attend(Carrier* c) noexcept {
   if (!c->attention.load(std::memory_order_relaxed)) return;
   c->attention.store(false, std::memory_order_relaxed);
-  MainThread* m = main_thread();
-  if (!m) return;
-  if (signals_held()) {
-    c->rests = true;
-    carrier_kick(c, Kick::kHeld);
-    c->rests = false;
-  }
-  main_interrupt(c);
+  if (main_thread()) main_interrupt(c);
 }
-
-bool signals_held() noexcept { return held_begin != held_end; }
 
 void signals_section_ended(VThread* v) noexcept {
   MainThread* m = main_thread();
   Carrier* c = m ? carrier_at(0) : nullptr;
-  if (!c || sys::raw(SYS_gettid) != c->os_tid || !signals_held()) return;  // elsewhere by now: there was a switch
-  if (!v || v->is_main) carrier_kick(c, Kick::kHeld);
-  else eject_for_main(c, v, nullptr);
+  if (!c || sys::raw(SYS_gettid) != c->os_tid || !main_wants_room(c)) return;  // elsewhere by now: there was a switch
+  if (v && !v->is_main) eject_for_main(c, v, nullptr);
 }
 
 bool signals_handler_is_inside() noexcept {
@@ -524,7 +460,6 @@ uint32_t handlers_counted() noexcept { return vt_platform.handlers; }
 bool no_handler_since(uint32_t count) noexcept { return taken_over.load(std::memory_order_relaxed) && vt_platform.handlers == count; }
 
 void signals_after_fork() noexcept {
-  held_begin = held_end;
   lock.reset();
   top = nullptr;
 }

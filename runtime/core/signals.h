@@ -1,5 +1,5 @@
-// Signals while main is a virtual thread: their handlers run at once, on the main OS thread wherever that is, with main's thread
-// area mounted and on the OS thread's signal stack, as on a platform thread: nothing parks in them. Layer: core.
+// Signals that come to the main OS thread, main's while it is a virtual thread: they run on main itself, over what they interrupted, or at the end of its section, or
+// in the middle of its wait, on its own stack, where they may park. Layer: core. HACKING.md: "Signals".
 #pragma once
 
 #include <signal.h>
@@ -27,12 +27,8 @@ void signals_setjmp(void* env) noexcept;
 bool signals_longjmp(void* env, int value) noexcept;
 /// Main makes an announced blocking call on another OS thread: a handler that ended it natively ends it there.
 void signals_interrupt_blocking(MainThread* m) noexcept;
-/// What handlers left to be done, and those that were held. @thread carrier 0's loop
+/// Signals that came for main while others ran here. @thread carrier 0's loop
 void signals_attend(Carrier* c) noexcept;
-/// Runs the handlers of those that are held. `context` is what they interrupt. @thread the main OS thread, in a handler with all blocked
-void signals_run_held(Carrier* c, ucontext_t* context) noexcept;
-/// Are signals held that came while main's handlers couldn't run? @thread the main OS thread @signal safe
-bool signals_held() noexcept;
 /// A section has ended in which one came: `v`'s, or that of a handler of main's (null). @thread v, outside of sections
 void signals_section_ended(VThread* v) noexcept;
 /// Does the handler that runs on the main OS thread stand in the runtime? @thread the main OS thread, in a handler on top of it

@@ -197,12 +197,11 @@ bool is_within(const stack_t& s, const void* p) noexcept { return (uint64_t)p - 
 /// The end of a section of v's, which may be a platform thread meanwhile: what interrupts v found it, and its handlers wait.
 void leave_section(VThread* v) noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (v->is_main) main_signals_release();
   RuntimeSection::leave(v);
 }
 
 /// In a section of v's, but for the handler itself: the next signal may not come before this one.
-__attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) noexcept {
+__attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t* info, ucontext_t* context) {
   if (signal == kCancels && !v->is_main) {
     v->defer_once(Self::kCancel);
     return 0;
@@ -223,7 +222,10 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   uint8_t kind = action.sa_flags & SA_RESTART ? kHandlerRestarting : kHandlerInterrupting;
   SignalFrame frame{v->signal_mask.load(std::memory_order_relaxed), v->signal_frames, v->in_masked_call, v->in_place};
   uint8_t ran_before = 0;
+  MainCall call_before;
   if (v->is_main) {
+    call_before = static_cast<MainThread*>(v)->call;
+    static_cast<MainThread*>(v)->call = {};
     ran_before = static_cast<MainThread*>(v)->handlers_ran;
     sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, nullptr, &frame.os_mask, sizeof frame.os_mask);
     main_handler_begins(static_cast<MainThread*>(v), kind);
@@ -260,6 +262,7 @@ __attribute__((noinline)) uint8_t run_handler(VThread* v, int signal, siginfo_t*
   v->in_masked_call = frame.in_masked_call;
   v->signals_awaited.store(awaited, std::memory_order_seq_cst);
   v->in_place = frame.in_place;
+  if (v->is_main) static_cast<MainThread*>(v)->call = call_before;
   if (v->is_main) static_cast<MainThread*>(v)->handlers_ran = (uint8_t)(static_cast<MainThread*>(v)->handlers_ran | ran_before | kind);  // calls in it began anew
   if (v->is_main && v->carrier->is_blocking && current() == v) sys::raw(SYS_rt_sigprocmask, SIG_SETMASK, &frame.os_mask, nullptr, sizeof frame.os_mask);
   signals_set_mask(v, after);
@@ -305,6 +308,23 @@ uint8_t signals_deliver(VThread* v, void* context) noexcept {
     v->in_deliver = false;
   }
   return ran;
+}
+
+void signals_run_at_once(MainThread* m, int signal, siginfo_t* info, ucontext_t* context) {
+  // What came before it comes first, and what comes during that after it.
+  bool waits = (m->in_deliver || signals_wanted(m)) && !(m->signal_mask.load(std::memory_order_relaxed) & bit(signal));
+  if (waits && !(synchronous_signals() & bit(signal))) {
+    main_signals_pass(m, m->carrier, signal, *info, false);
+    signals_deliver(m, context);
+    return;
+  }
+  bool delivers = m->in_deliver;
+  RuntimeSection::enter(m);
+  m->in_deliver = true;
+  run_handler(m, signal, info, context);
+  m->in_deliver = delivers;
+  leave_section(m);
+  if (signals_wanted(m)) signals_deliver(m, context);
 }
 
 void signals_send_cancel(VThread* v) noexcept {
@@ -484,6 +504,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
     if (before & ~next) signals_have_unblocked(v, before & ~next);
     if (signals_wanted(v) && !v->depth) signals_deliver(v, nullptr);
   }
+  if (set && v->is_main && signals_wanted(v) && !v->depth) signals_deliver(v, nullptr);
   if (old) {
     memset(old, 0, sizeof *old);
     memcpy(old, &before, sizeof before);
@@ -494,7 +515,7 @@ int thread_sigmask(int how, const sigset_t* set, sigset_t* old) noexcept {
 int thread_sigaltstack(const stack_t* stack, stack_t* old) noexcept {
   VThread* v = vt_platform.over ? vt_platform.over : current();
   stack_t before = v->alternate_stack;
-  bool on_it = !v->is_main && !(before.ss_flags & SS_DISABLE) && is_within(before, &before);
+  bool on_it = !(before.ss_flags & SS_DISABLE) && is_within(before, &before);
   if (stack) {
     if (on_it) return -EPERM;
     constexpr int kAutoDisarm = (int)(1u << 31);  // SS_AUTODISARM

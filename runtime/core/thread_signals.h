@@ -28,6 +28,8 @@ inline bool masked_call_ended(const VThread* v) noexcept { return v->in_masked_c
 /// Runs the handlers of the caller's pending signals that aren't blocked. `context`: the ucontext_t of what they interrupt, null where that is
 /// a call into the runtime. Gives the kinds of handlers that ran. @thread v, outside of sections and locks @parks
 uint8_t signals_deliver(VThread* v, void* context) noexcept;
+/// The handler of a signal that has just come, whatever v's mask says by now: the kernel has asked that. @thread main, outside of sections @parks
+void signals_run_at_once(MainThread* m, int signal, siginfo_t* info, ucontext_t* context);
 /// The same in the middle of a wait that was taken out of its queue or ring for it. True if that ends the call.
 bool signals_end_wait(VThread* v, Interrupt interrupt) noexcept;
 

@@ -113,7 +113,7 @@ WaitResult wait_on(WaitNode& n, clockid_t clock, const timespec* deadline, Inter
     return WaitResult::kAgain;
   }
   if (__builtin_expect(r != WaitResult::kInterrupted || (n.cancellable && cancel_wanted(v)), 1)) return r;
-  if (v->is_main && !signals_wanted(v)) return r;
+  if (v->is_main && !signals_wanted(v)) return main_is_interrupted(static_cast<MainThread*>(v), interrupt) ? r : WaitResult::kAgain;
   return signals_end_wait(v, interrupt) ? r : WaitResult::kAgain;
 }
 

@@ -57,8 +57,8 @@ bool masked_call_begins(const sigset_t* mask, sigset_t* saved) noexcept {
   }
   auto* m = static_cast<MainThread*>(v);
   main_call_begins(m);
-  m->keeps_handlers = true;
-  m->masked_call = (char*)saved;
+  m->call.keeps_handlers = true;
+  m->call.masked_call = (char*)saved;
   uint64_t bits = bits_of(mask) & ~runtime_signals(), old = 0;
   signals_main_unblocks(bits);
   raw(SYS_rt_sigprocmask, SIG_SETMASK, &bits, &old, sizeof bits);
@@ -77,10 +77,11 @@ void masked_call_ends(const sigset_t* saved) noexcept {
     if (signals_wanted(v)) signals_deliver(v, nullptr);
     return;
   }
-  static_cast<MainThread*>(v)->keeps_handlers = false;
+  static_cast<MainThread*>(v)->call.keeps_handlers = false;
   signals_main_unblocks(bits_of(saved));
   raw(SYS_rt_sigprocmask, SIG_SETMASK, saved, nullptr, sizeof(uint64_t));
   signals_note_main_mask(bits_of(saved));
+  if (signals_wanted(v)) signals_deliver(v, nullptr);
 }
 
 int signal_suspend(const sigset_t* mask) noexcept {

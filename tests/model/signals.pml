@@ -1,20 +1,21 @@
-/* Signals on the main OS thread: a handler of main's runs over main's own code or over the loop where that rests; what comes elsewhere is held.
+/* Signals on the main OS thread: each is left for main, whose handlers run on main itself: over its own code, at the end of its section, in the middle of its wait, or when
+ * it goes on.
  *
- * Stands for: core/signals.cpp on_signal(), must_be_held(), signals_run_held(), signals_attend(), signals_section_ended(); core/eject.cpp make_room(); core/self.h
- * RuntimeSection; core/main_thread.cpp run_deferred(); core/scheduler.cpp leave(), next_in_queue(), arrive(), as far as a signal may come between their
- * steps; core/carrier.cpp run() of carrier 0.
+ * Stands for: core/signals.cpp on_signal(), signals_attend(), signals_section_ended(); core/main_signals.cpp main_signals_pass(); core/main_thread.cpp main_interrupt(),
+ * run_deferred(); core/eject.cpp make_room(); core/self.h RuntimeSection; core/wait_table.cpp park_main(), wait_on(); core/scheduler.cpp leave(), next_in_queue(),
+ * arrive(), as far as a signal may come between their steps; core/carrier.cpp run() of carrier 0.
  * Carrier 0 is one process; a signal is one step that may come between any two of its steps, since it comes on the same OS thread. Main waits
  * for semaphore 1, a thread on another carrier for semaphore 2; each is posted once by a handler (SA_RESTART: it ends no call). The other
  * thread of carrier 0, if there is one, computes until both have been woken, and posts nothing.
- * Proved: both handlers run, both threads are woken; no handler runs over a section, over the loop where it may hold a lock, or over the other thread, which it
- * may wait for.
+ * Proved: both handlers run, both threads are woken; no handler runs but on main, outside of sections; main is made runnable once for each park.
  *
  * bug UNTOLD_ARRIVAL (assertion): who is switched to isn't told of what came after the look in next_in_queue(), and computes
  * bug NO_WAKE (assertion): what comes over the carrier's loop doesn't end its wait
  * bug NO_EJECT (assertion): who computes isn't moved off
  * bug CLEARED_LATE (assertion): signals_attend() clears `attention` after its look
+ * bug NO_LOOK (assertion): nothing is left for the loop when main itself is interrupted on its way to park
  * bug LOOK_THEN_END (assertion): a section's end looks first, then ends it
- * bug OVER_LOOP (assertion): as it was once: a handler runs over the loop wherever that is
+ * bug KEEPS_NODE (end state): main is woken for its signals and left in the semaphore's queue
  */
 #define MAIN 0
 #define OTHER 1
@@ -23,54 +24,69 @@
 byte running = MAIN;        /* Carrier::running */
 byte depth[2];              /* in a RuntimeSection */
 bool attention;             /* Carrier::attention */
-bool has_attention[2];      /* Self::kAttention is among the thread's deferred */
-byte entry[8], begin, end;  /* what is held */
-bool rests, waits;          /* the loop holds nothing; it's in its system call */
+bool has_attention;         /* Self::kAttention is among the other's deferred, */
+bool has_signals;           /* Self::kSignals among main's */
+bool pending[3];            /* signals_pending of main's */
 bool eject;                 /* the eject signal, for who computes */
 bool event;                 /* the eventfd */
 bool value[3], mark[3], queued[3], woken[3];  /* by semaphore */
+bool interrupted;           /* WaitResult::kInterrupted */
 bool main_parked, main_ready, other_ready;
 
+inline unpark_main() {
+  assert(!main_ready);
+  main_ready = true; main_parked = false
+}
 /* The handler: sem_post(), hand_over() and unpark(). It takes locks. */
 inline handle(s) {
-  assert(running != OTHER && (running == MAIN -> !depth[MAIN] : rests || waits));
+  assert(running == MAIN && !depth[MAIN]);
   value[s] = true;
   if
   :: mark[s] && queued[s] ->
      queued[s] = false; value[s] = false; mark[s] = false; woken[s] = true;
      if
-     :: s == 1 && main_parked -> main_parked = false; main_ready = true
+     :: s == 1 && main_parked -> unpark_main()
      :: else
      fi
   :: else
   fi
 }
-inline hold(s) {
-  entry[end] = s; end++; attention = true
-}
-inline wake_loop() {
-#ifndef NO_WAKE
-  event = true
-#else
-  skip
-#endif
+/* signals_deliver() */
+inline deliver() {
+  do
+  :: atomic { pending[1] -> pending[1] = false; handle(1) }
+  :: atomic { pending[2] -> pending[2] = false; handle(2) }
+  :: else -> break
+  od
 }
 
 /* on_signal(), in one step */
 inline on_signal(s) {
   if
-#ifdef OVER_LOOP
-  :: running == NOBODY -> handle(s); attention = true; wake_loop()
-#else
-  :: running == NOBODY && (rests || waits) -> handle(s); attention = true; wake_loop()
-  :: running == NOBODY && !rests && !waits -> hold(s); wake_loop()
-#endif
-  :: running != NOBODY && depth[running] -> has_attention[running] = true; hold(s)
   :: running == MAIN && !depth[MAIN] -> handle(s)
-  :: running == OTHER && !depth[OTHER] -> hold(s);
-#ifndef NO_EJECT
-     eject = true
+  :: else ->
+     pending[s] = true;
+#ifdef NO_LOOK
+     if :: running != MAIN -> attention = true :: else fi;
+#else
+     attention = true;
 #endif
+     if
+     :: running == NOBODY ->
+#ifndef NO_WAKE
+        event = true
+#else
+        skip
+#endif
+     :: running == MAIN -> has_signals = true
+     :: running == OTHER && depth[OTHER] -> has_attention = true
+     :: running == OTHER && !depth[OTHER] ->
+#ifndef NO_EJECT
+        eject = true
+#else
+        skip
+#endif
+     fi
   fi
 }
 
@@ -78,16 +94,18 @@ proctype Signal(byte s) {
   atomic { on_signal(s) }
 }
 
-/* signals_run_held(): each that was held at the beginning. The code keeps their order besides. */
-inline release() {
-  n = end - begin;
-  do
-  :: n && begin != end ->
-     atomic { s = entry[begin]; begin++; n-- }
-     atomic { on_signal(s); s = 0 }
-  :: else -> break
-  od;
-  n = 0
+/* main_interrupt(): main's wait is ended, unless somebody has woken it. */
+inline interrupt_main() {
+  atomic {
+    if
+    :: (pending[1] || pending[2]) && main_parked && queued[1] ->
+#ifndef KEEPS_NODE
+       queued[1] = false;
+#endif
+       interrupted = true; unpark_main()
+    :: else
+    fi
+  }
 }
 /* In the loop. */
 inline attend() {
@@ -96,59 +114,54 @@ inline attend() {
 #ifndef CLEARED_LATE
      attention = false;
 #endif
-     if
-     :: begin != end -> rests = true; release(); rests = false
-     :: else
-     fi
+     interrupt_main();
 #ifdef CLEARED_LATE
-     ; attention = false
+     attention = false
 #endif
   :: else
   fi
 }
 /* arrive() */
-inline arrived(v) {
+inline arrived() {
 #ifndef UNTOLD_ARRIVAL
   if
-  :: attention -> has_attention[v] = true
+  :: attention -> has_attention = true
   :: else
   fi
 #else
   skip
 #endif
 }
-/* ~RuntimeSection(), run_deferred(), signals_section_ended() */
-inline section_ends(v) {
+/* ~RuntimeSection(), run_deferred() */
+inline mains_section_ends() {
 #ifdef LOOK_THEN_END
-  told = has_attention[v];
-  depth[v] = 0;
+  told = has_signals;
+  depth[MAIN] = 0;
 #else
-  depth[v] = 0;
-  told = has_attention[v];
+  depth[MAIN] = 0;
+  told = has_signals;
 #endif
   if
-  :: told && begin != end ->
-     has_attention[v] = false;
-     if
-     :: v == MAIN -> release()
-     :: else -> eject = true
-     fi
+  :: told -> has_signals = false; deliver()
   :: else
   fi;
   told = false
 }
 
 proctype Carrier0() {
-  byte s, n;
   bool direct, told;
 
   /* main: sem_acquire() */
+again:
   if
-  :: atomic { value[1] -> value[1] = false; woken[1] = true }
+  :: atomic { woken[1] -> skip }
+     goto done
+  :: atomic { !woken[1] && value[1] -> value[1] = false; woken[1] = true }
      goto done
   :: else
   fi;
   depth[MAIN] = 1;
+  interrupted = false;
   mark[1] = true;
   if
   :: atomic { value[1] -> value[1] = false; mark[1] = false; woken[1] = true }
@@ -156,9 +169,15 @@ proctype Carrier0() {
   :: else
   fi;
   queued[1] = true;
-  /* park(): kNotified already? */
+  /* park_main(): the look, before it parks */
+  atomic {
+    if
+    :: pending[1] || pending[2] -> queued[1] = false; interrupted = true
+    :: else
+    fi
+  }
   if
-  :: woken[1] -> goto leave_section
+  :: interrupted -> goto leave_section
   :: else
   fi;
   /* leave(), next_in_queue(): to the other thread at once, or to the loop */
@@ -170,8 +189,7 @@ proctype Carrier0() {
   :: direct -> atomic { running = OTHER; depth[OTHER] = 1; other_ready = false }
   :: else -> running = NOBODY
   fi;
-  /* finish_switch(): commit */
-  atomic { if :: woken[1] -> main_ready = true :: else -> main_parked = true fi }
+  main_parked = true;  /* finish_switch(): commit */
   if
   :: direct -> goto other
   :: else
@@ -187,16 +205,21 @@ loop:
      goto other
   :: else
   fi;
-  waits = true;
-  atomic { event -> event = false; waits = false }  /* wait() */
+  atomic { event -> event = false }  /* wait() */
   goto loop;
 
 other:
-  arrived(OTHER);
-  section_ends(OTHER);
+  arrived();
+  /* Its section's end: signals_section_ended() */
+  depth[OTHER] = 0;
+  if
+  :: atomic { has_attention && (pending[1] || pending[2]) -> has_attention = false; eject = true }
+  :: else
+  fi;
   if  /* computes */
   :: eject ->  /* make_room() */
      atomic { eject = false; depth[OTHER] = 1 }
+     interrupt_main();
      atomic { depth[OTHER] = 0; running = NOBODY; other_ready = true }
      goto loop
   :: woken[1] && woken[2]
@@ -204,9 +227,19 @@ other:
   goto done;
 
 main_again:
-  arrived(MAIN);
+  /* leave(): the look after the switch */
+  if
+  :: pending[1] || pending[2] -> has_signals = true
+  :: else
+  fi;
 leave_section:
-  section_ends(MAIN);
+  /* signals_end_wait(): the handlers, then the wait begins anew */
+  if
+  :: interrupted -> depth[MAIN] = 0; deliver(); depth[MAIN] = 1
+  :: else
+  fi;
+  mains_section_ends();
+  goto again;
 done:
   skip
 }

@@ -177,6 +177,28 @@ static void pending_ones(void) {
   set(SIG_UNBLOCK);
 }
 
+// ---- what is pending for main alone is nobody else's
+static void* sees_nothing(void* how) {
+  sigset_t s;
+  CHECK_OK(sigpending(&s));
+  CHECK_EQ(sigismember(&s, SIGUSR1), 0);
+  CHECK_EQ(sigismember(&s, SIGUSR2), how != NULL);
+  return how;
+}
+static void pending_for_main(void) {
+  set(SIG_BLOCK);
+  CHECK_OK(raise(SIGUSR1));
+  for (int i = 0; i < 8; ++i) {
+    pthread_t t;
+    if (i == 4) CHECK_OK(kill(getpid(), SIGUSR2));
+    CHECK_RC(pthread_create(&t, NULL, sees_nothing, i < 4 ? NULL : (void*)1), 0);
+    CHECK_RC(pthread_join(t, NULL), 0);
+  }
+  reset();
+  set(SIG_UNBLOCK);
+  CHECK_EQ(on_main, 2);
+}
+
 static void* after_main(void* unused) {
   (void)unused;
   sem_wait(&go);
@@ -200,6 +222,7 @@ int main(void) {
   main_in_sigwait();
   comes_before_what_follows();
   pending_ones();
+  pending_for_main();
   pthread_t t;
   CHECK_RC(pthread_create(&t, NULL, after_main, NULL), 0);
   sem_post(&go);
