@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/config.h"
 #include "shim/vtrun/binary.h"
+#include "shim/vtrun/doctor.h"
 
 namespace {
 
@@ -41,9 +43,17 @@ void offer_module(const std::string& lib) {
 void usage(FILE* out) {
   fputs(
       "usage: vtrun [--] PROGRAM [ARGS...]\n"
-      "Runs PROGRAM with every thread a virtual thread. Settings are VTSHIM_* in the environment; see README.\n"
-      "  --help     this text\n  --version  the version\n",
+      "       vtrun doctor [--json] [PROGRAM]\n"
+      "Runs PROGRAM with every thread a virtual thread. `doctor` says what stands in the way of that, and what to do\n"
+      "about it. (A program of that name: vtrun -- doctor.)\n"
+      "  --help     this text\n  --version  the version\n"
+      "Settings, in the environment:\n",
       out);
+  static FILE* to;
+  to = out;
+  vt::each_setting([](const char* name, const char* fallback, const char* range, const char* help) {
+    fprintf(to, "  %s (%s; %s)\n      %s\n", name, range, fallback, help);
+  });
 }
 
 }  // namespace
@@ -54,6 +64,8 @@ int main(int argc, char** argv) {
   if (at < argc && !strcmp(argv[at], "--version")) return puts("vtrun " VTSHIM_VERSION), 0;
   if (at < argc && !strcmp(argv[at], "--"))
     ++at;
+  else if (at < argc && !strcmp(argv[at], "doctor"))
+    return vtrun::doctor(argc - at - 1, argv + at + 1, library().c_str());
   else if (at < argc && argv[at][0] == '-')
     return fprintf(stderr, "vtrun: unknown option %s\n", argv[at]), usage(stderr), 2;
   if (at >= argc) return usage(stderr), 2;

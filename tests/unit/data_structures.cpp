@@ -317,32 +317,25 @@ TEST_CASE("the mark that signals have been passed on to main is no signal") {
   CHECK(main.signals_pending.load() == vt::sys::bit(vt::kPassed));
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // there is no eject signal
-TEST_CASE("what comes for main on its OS thread waits for what came before") {
+TEST_CASE("what is passed to main is taken in the order in which it came") {
   auto main = std::make_unique<vt::MainThread>();
-  auto home = std::make_unique<vt::Carrier>(), elsewhere = std::make_unique<vt::Carrier>();
+  auto home = std::make_unique<vt::Carrier>();
+  main->carrier = home.get();
+  vt::main_signals_begin();
+  for (int i = 1; i <= 3; ++i) {
+    siginfo_t info{};
+    info.si_value.sival_int = i;
+    vt::main_signals_pass(main.get(), home.get(), SIGRTMIN, info, false);
+    CHECK((main->signals_pending.load() & vt::sys::bit(vt::kPassed)) != 0);
+  }
+  vt::main_signals_look(main.get());
+  CHECK((main->signals_pending.load() & vt::sys::bit(vt::kPassed)) == 0);
+  for (int i = 1; i <= 3; ++i) {
+    siginfo_t info{};
+    CHECK(vt::signals_take(main.get(), ~0ull, &info) == SIGRTMIN);
+    CHECK(info.si_value.sival_int == i);
+  }
   siginfo_t info{};
-  info.si_signo = SIGRTMIN;
-  vt::eject_install();
-  auto passes = [&](vt::Carrier* at, vt::VThread* running, vt::State state, uint64_t pending) {
-    vt::main_signals_begin();
-    main->carrier = at;
-    home->running = running;
-    main->state.store(state);
-    main->signals_pending.store(pending);
-    bool passed = vt::main_signals_pass(main.get(), home.get(), SIGRTMIN, info, false);
-    CHECK(passed == !!(main->signals_pending.load() & vt::sys::bit(vt::kPassed)));
-    return passed;
-  };
-  using enum vt::State;
-  uint64_t mark = vt::sys::bit(vt::kPassed);
-  CHECK(passes(elsewhere.get(), nullptr, kRunning, mark));  // away
-  CHECK(passes(nullptr, nullptr, kRunnable, mark));         // on its way
-  CHECK(passes(home.get(), nullptr, kRunnable, mark));      // it's just being mounted
-  CHECK(passes(home.get(), nullptr, kRunning, mark));
-  CHECK(passes(home.get(), main.get(), kRunning, mark));    // back, in its section
-  CHECK(!passes(home.get(), main.get(), kRunning, 0));      // all has come
-  CHECK(!passes(home.get(), nullptr, kParked, 0));
+  CHECK(vt::signals_take(main.get(), ~0ull, &info) == 0);
   vt::main_signals_begin();
 }
-#endif
