@@ -75,6 +75,9 @@ ssize_t send_in_batch(int flags, Prepare&& prepare) noexcept {
     case -EINTR:       // not a reason to fail for what doesn't wait
     case kGoNative:
     case -EPIPE:       // and SIGPIPE for the caller
+    case -EPERM:       // perhaps the batch, by a filter that has come meanwhile
+    case -EACCES:
+    case -ENOSYS:
     case -EINVAL:      // What is wrong with several arguments is found in another order.
     case -EFAULT:
     case -EBADF:

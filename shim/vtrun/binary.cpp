@@ -54,7 +54,7 @@ class Bytes {
 };
 
 struct Dynamic {
-  uint64_t strings = 0, symbols = 0, gnu_hash = 0, hash = 0;
+  uint64_t strings = 0, symbols = 0;
   std::vector<uint64_t> needed;
 };
 
@@ -84,8 +84,6 @@ class Elf {
         case DT_STRTAB: d.strings = offset_of(entry.d_un.d_ptr); break;
         case DT_SYMTAB: d.symbols = offset_of(entry.d_un.d_ptr); break;
         case DT_NEEDED: d.needed.push_back(entry.d_un.d_val); break;
-        case DT_HASH: d.hash = offset_of(entry.d_un.d_ptr); break;
-        case DT_GNU_HASH: d.gnu_hash = offset_of(entry.d_un.d_ptr); break;
       }
     }
     return d;
@@ -100,6 +98,8 @@ class Elf {
       Elf64_Sym s;
       if (!file_.get(d.symbols + i * sizeof s, &s)) break;
       if (s.st_shndx == SHN_UNDEF) continue;
+      char start[2];
+      if (!file_.get(d.strings + s.st_name, &start) || start[0] != '_' || start[1] != '_') continue;
       std::string name = file_.text(d.strings + s.st_name, 64);
       for (size_t n = 0; n < names.size(); ++n)
         if (name == names[n]) return (int)n;
@@ -142,8 +142,8 @@ void look_at_elf(const Bytes& file, Binary* b) {
   if (!b->is_64_bit_x86) return;
   Elf elf(file, head);
   b->loader = elf.loader();
-  b->is_static = b->loader.empty() && (head.e_type == ET_EXEC || elf.has_dynamic());
-  std::string loader_name = b->loader.substr(b->loader.rfind('/') + 1);
+  std::string own_name = b->path.substr(b->path.rfind('/') + 1), loader_name = b->loader.substr(b->loader.rfind('/') + 1);
+  b->is_static = b->loader.empty() && !begins(own_name, "ld-") && (head.e_type == ET_EXEC || elf.has_dynamic());  // ld.so itself preloads
   b->libc = b->is_static ? Libc::kNone : begins(loader_name, "ld-musl") ? Libc::kMusl : begins(loader_name, "ld-linux") ? Libc::kGlibc : Libc::kUnknown;
   Dynamic d = elf.dynamic();
   for (uint64_t at : d.needed)
@@ -161,7 +161,10 @@ void look_at_elf(const Bytes& file, Binary* b) {
 }
 
 /// Valgrind, which Debian starts by a script.
-bool watches_instructions(const std::string& path) { return begins(path.substr(path.rfind('/') + 1), "valgrind"); }
+bool watches_instructions(const std::string& path) {
+  std::string name = path.substr(path.rfind('/') + 1);
+  return name == "valgrind" || name == "valgrind.bin";
+}
 
 void look_at_script(const Bytes& file, Binary* b) {
   b->kind = Kind::kScript;

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -75,9 +76,9 @@ int try_uring(const char** call) {
 const char* why_refused(int error) {
   std::string sysctl = first_line("/proc/sys/kernel/io_uring_disabled");
   if (error == EPERM && sysctl == "2") return "the sysctl kernel.io_uring_disabled is 2; as root: sysctl kernel.io_uring_disabled=0";
+  if (error == EPERM && sysctl == "1" && geteuid() != 0) return "the sysctl kernel.io_uring_disabled is 1; as root: sysctl kernel.io_uring_disabled=0";
   if (field_of_status("Seccomp") == "2")
     return "a seccomp filter, as Docker's and containerd's profiles have it; permit io_uring_setup, io_uring_enter and io_uring_register there";
-  if (error == EPERM && sysctl == "1") return "the sysctl kernel.io_uring_disabled is 1; as root: sysctl kernel.io_uring_disabled=0";
   if (error == ENOSYS) return "this kernel has none; Linux 5.19 and newer have what vtshim uses";
   return "perhaps a security module (SELinux, AppArmor); the kernel's log may tell";
 }
@@ -216,7 +217,7 @@ bool check_program(Checks* out, const char* name) {
 
 void check_library(Checks* out, const char* library) {
   bool there = access(library, R_OK) == 0, takes = !strpbrk(library, " :");
-  out->push_back({"library", there && takes ? Status::kOk : Status::kProblem, std::string(library) + (there ? ", version " VTSHIM_VERSION : " is missing"),
+  out->push_back({"vtshim", there && takes ? Status::kOk : Status::kProblem, std::string(library) + (there ? ", version " VTSHIM_VERSION : " is missing"),
                   !there ? "build or install vtshim" : takes ? "" : "LD_PRELOAD can't take a path with a space or colon: move or install it"});
 }
 
@@ -225,7 +226,7 @@ std::string quoted(const std::string& s) {
   for (char c : s) {
     char code[8];
     if (c == '"' || c == '\\') out += '\\', out += c;
-    else if ((unsigned char)c < 32) snprintf(code, sizeof code, "\\u%04x", c), out += code;
+    else if ((unsigned char)c < 32 || (unsigned char)c > 126) snprintf(code, sizeof code, "\\u%04x", (unsigned char)c), out += code;
     else out += c;
   }
   return out + "\"";

@@ -44,10 +44,11 @@ status, text, errors = doctor()
 assert status in (0, 1) and not errors, (status, errors)
 assert all(re.match(r"(ok|note|problem) +[\w ]+: |        -> ", line) for line in text.splitlines()), text
 here = checks()
-for name in ("kernel", "io_uring", "switch", "glibc", "descriptors", "OS threads", "mappings", "library"):
+for name in ("kernel", "io_uring", "switch", "glibc", "descriptors", "OS threads", "mappings", "vtshim"):
     assert name in here and name + ": " in text, (name, text)
 assert checks(sys.executable)["program"]["status"] == "ok"
 assert checks("/nonexistent")["program"]["status"] == "problem"
+assert checks(os.fsdecode(b"/tmp/\xff\xfe"))["program"]["status"] == "problem"
 assert doctor("--nonsense")[0] == 2 and doctor("a", "b")[0] == 2
 with tempfile.TemporaryDirectory() as folder:
     def build(name, text, *flags):
