@@ -127,12 +127,11 @@ bool begins(const std::string& s, const char* with) { return s.compare(0, strlen
 
 struct Sanitizer {
   const char *name, *library, *symbol;
-  bool runs_behind;  // ours may come behind its library
 };
-constexpr Sanitizer kSanitizers[] = {{"AddressSanitizer", "libasan.so", "__asan_init", true},
-                                     {"ThreadSanitizer", "libtsan.so", "__tsan_init", false},
-                                     {"MemorySanitizer", "", "__msan_init", false},
-                                     {"HWAddressSanitizer", "libhwasan.so", "__hwasan_init", false}};
+constexpr Sanitizer kSanitizers[] = {{"AddressSanitizer", "libasan.so", "__asan_init"},
+                                     {"ThreadSanitizer", "libtsan.so", "__tsan_init"},
+                                     {"MemorySanitizer", "", "__msan_init"},
+                                     {"HWAddressSanitizer", "libhwasan.so", "__hwasan_init"}};
 
 void look_at_elf(const Bytes& file, Binary* b) {
   Elf64_Ehdr head;
@@ -152,10 +151,7 @@ void look_at_elf(const Bytes& file, Binary* b) {
   for (const Sanitizer& s : kSanitizers) {
     symbols.push_back(s.symbol);
     for (const std::string& library : b->needed)
-      if (*s.library && begins(library, s.library)) {
-        b->sanitizer = s.name;
-        if (s.runs_behind) b->preload_first = library;
-      }
+      if (*s.library && begins(library, s.library)) b->sanitizer = s.name;
   }
   if (int found = b->sanitizer.empty() ? elf.defines(d, symbols) : -1; found >= 0) b->sanitizer = kSanitizers[found].name;
 }
@@ -246,7 +242,8 @@ std::string obstacle(const Binary& b) {
   if (!b.is_64_bit_x86) return "is for another machine than 64-bit x86; build it for x86-64";
   if (b.is_static) return "is statically linked; link it dynamically to have it virtual";
   if (b.libc == Libc::kMusl) return "uses musl, not glibc; a build for glibc (Debian's, say) can be virtual";
-  if (!b.sanitizer.empty() && b.preload_first.empty()) return "is built with " + b.sanitizer + ", which has threads of its own kind; build it without to have it virtual";
+  // Behind libasan ours would run, but LD_PRELOAD then brings that into every child, whose leaks it reports.
+  if (!b.sanitizer.empty()) return "is built with " + b.sanitizer + ", which has threads of its own kind; build it without to have it virtual";
   return "";
 }
 

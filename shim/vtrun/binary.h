@@ -20,7 +20,6 @@ struct Binary {
   std::string loader;               // PT_INTERP
   std::vector<std::string> needed;  // DT_NEEDED
   std::string sanitizer;            // "AddressSanitizer", ...; empty: none seen
-  std::string preload_first;        // a library that must come before ours: libasan, where it is one
   std::string script_interpreter;   // kScript: what runs it, as found on PATH for env
 };
 

@@ -86,8 +86,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "vtrun: LD_PRELOAD can't take a path with a space or colon (%s); %s runs with native threads\n", lib.c_str(), argv[at]);
   } else {
     const char* before = getenv("LD_PRELOAD");
-    std::string all = binary.preload_first.empty() ? lib : binary.preload_first + ":" + lib;
-    setenv("LD_PRELOAD", before && *before ? (all + ":" + before).c_str() : all.c_str(), 1);
+    setenv("LD_PRELOAD", before && *before ? (lib + ":" + before).c_str() : lib.c_str(), 1);
   }
   offer_module(lib);
   execv(path.c_str(), argv + at);

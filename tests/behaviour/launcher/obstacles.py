@@ -65,7 +65,7 @@ with tempfile.TemporaryDirectory() as folder:
             ("static", "gcc", ["-static"], ["statically linked"]), ("static_pie", "gcc", ["-static-pie"], ["statically linked"]),
             ("musl", "musl-gcc", [], ["musl"]), ("tsan", "gcc", ["-fsanitize=thread"], ["ThreadSanitizer"]),
             ("msan", "clang", ["-fsanitize=memory"], ["MemorySanitizer"]), ("clang_asan", "clang", ["-fsanitize=address"], ["AddressSanitizer"]),
-            ("asan", "gcc", ["-fsanitize=address"], []),  # behind libasan, and virtual
+            ("asan", "gcc", ["-fsanitize=address"], ["AddressSanitizer"]),
     ):
         if program := build(name, compiler, *flags):
             check(program, words and words + ["native threads"])
