@@ -32,7 +32,6 @@ MACHINES = {
 # Not run unless asked for by name, and told as skipped: what is known not to be right here yet, and what emulation makes too long.
 NOT_YET = {
     "signal/process_routing.": "a signal of the process's is handled by another thread once in some rounds: not understood",
-    "process/leaves_stopped.": "a tracer steps through some 100,000 instructions",
     "process/fork_nested.": "a minute for each way",
 }
 
