@@ -120,8 +120,7 @@ void Reactor::wait_without_ring(uint64_t deadline, Carrier* here) noexcept {
     op->complete(op, -refused_, here);
   }
   if (n || reap(here)) return;
-  uint64_t now = sys::now(), left = deadline == sys::kForever ? 0 : deadline > now ? deadline - now : 0;
-  timespec limit{(time_t)(left / sys::kSecond), (long)(left % sys::kSecond)};
+  timespec limit = sys::time_until(deadline);
   pollfd p{wake_fd_, POLLIN, 0};
   long r = sys::raw(SYS_ppoll, &p, 1, deadline == sys::kForever ? nullptr : &limit, nullptr, 8);
   uint64_t count;

@@ -293,8 +293,7 @@ long ReadinessReactor::ask(epoll_event* events, int most, uint64_t deadline) noe
   static bool has_pwait2 = true;  // linux 5.11
   if (deadline == 0) return raw(SYS_epoll_wait, epoll_, events, most, 0);
   if (deadline == sys::kForever) return raw(SYS_epoll_wait, epoll_, events, most, -1);
-  uint64_t now = sys::now();
-  timespec left = sys::to_timespec(deadline > now ? deadline - now : 0);
+  timespec left = sys::time_until(deadline);
   if (__atomic_load_n(&has_pwait2, __ATOMIC_RELAXED)) {
     long r = raw(SYS_epoll_pwait2, epoll_, events, most, &left, nullptr, 8);
     if (r != -ENOSYS && r != -EPERM) return r;

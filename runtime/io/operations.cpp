@@ -71,24 +71,21 @@ bool copy_in(void* to, const void* from, size_t size) noexcept {
   return raw(SYS_process_vm_readv, raw(SYS_getpid), &mine, 1, &theirs, 1, 0) == (long)size;
 }
 
-namespace {
-/// What the reactor can't watch: poll(2) itself, on an OS thread that has nothing else to do. @parks
-int poll_in_person(int fd, short events, uint64_t deadline) noexcept {
-  pollfd p{fd, events, 0};
+int poll_in_person(pollfd* fds, unsigned count, uint64_t deadline) noexcept {
   timespec left, *limit = nullptr;
   if (deadline != kForever) {
-    uint64_t now = sys::now();
-    left = sys::to_timespec(deadline > now ? deadline - now : 0);
+    left = sys::time_until(deadline);
     limit = &left;
   }
-  ssize_t r = call_blocking(SYS_ppoll, &p, 1, limit, nullptr, 8);
-  return r == 0 ? -EAGAIN : r < 0 ? (int)r : (unsigned short)p.revents;
+  return (int)call_blocking(SYS_ppoll, fds, count, limit, nullptr, 8);
 }
-}  // namespace
 
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept {
   int r = submit_one(reason, deadline, [&](io_uring_sqe* sqe) { io_uring_prep_poll_add(sqe, fd, (unsigned)events); });
-  return r == kInPerson ? poll_in_person(fd, events, deadline) : r;
+  if (__builtin_expect(r != kInPerson, 1)) return r;
+  pollfd p{fd, events, 0};
+  r = poll_in_person(&p, 1, deadline);
+  return r == 0 ? -EAGAIN : r < 0 ? r : (unsigned short)p.revents;
 }
 
 bool is_ready(int fd, short events) noexcept {

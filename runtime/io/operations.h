@@ -2,6 +2,7 @@
 #pragma once
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@ namespace vt {
 /// Waits until fd is ready for `events`: what it is ready for, > 0; or -EAGAIN at the deadline, -EINTR, kGoNative. @parks
 int wait_ready(int fd, short events, uint64_t deadline, ParkReason reason) noexcept;
 bool is_ready(int fd, short events) noexcept;
+/// What the reactor can't watch: poll(2) itself, on an OS thread that has nothing else to do. How many are ready, or -errno. @parks
+int poll_in_person(pollfd* fds, unsigned count, uint64_t deadline) noexcept;
 /// The kernel's own call, announced. The SIGPIPE that it may raise is taken while its OS thread is there. @parks
 template <class Call>
 ssize_t call_announced(Call&& call) noexcept {

@@ -37,20 +37,14 @@ uint64_t deadline_of(const timespec* timeout) noexcept {
 
 bool valid(const timespec* timeout) noexcept { return !timeout || (sys::valid(*timeout) && timeout->tv_sec >= 0); }
 
-/// The same where the reactor can't watch one of them: by poll(2) itself, on an OS thread that has nothing else to do. @parks
-int poll_in_person(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
+/// wait_any() where the reactor can't watch one of them. @parks
+int poll_copy_in_person(const pollfd* fds, unsigned count, uint64_t deadline) noexcept {
   auto* copy = (pollfd*)malloc(count * sizeof(pollfd) + 1);
   if (!copy) return -ENOMEM;
   memcpy(copy, fds, count * sizeof(pollfd));
-  timespec left, *limit = nullptr;
-  if (deadline != kForever) {
-    uint64_t now = sys::now();
-    left = sys::to_timespec(deadline > now ? deadline - now : 0);
-    limit = &left;
-  }
-  ssize_t r = call_blocking(SYS_ppoll, copy, count, limit, nullptr, 8);
+  int r = poll_in_person(copy, count, deadline);
   free(copy);
-  return r < 0 ? (int)r : 0;
+  return r < 0 ? r : 0;
 }
 
 /// Waits until one of the descriptors may be ready, or `deadline`. 0, -ENOMEM, or -EINTR (main only). `first`: what the first one's
@@ -79,7 +73,7 @@ int wait_any(const pollfd* fds, unsigned count, uint64_t deadline, int* first = 
     for (unsigned i = 0; by_readiness && i < wait.waited; ++i) unwatched |= entries[i].result == kInPerson;
     r = wait.interrupted ? -EINTR : wait.go_native ? kGoNative : 0;
   }
-  if (__builtin_expect(unwatched && r == 0, 0)) r = poll_in_person(fds, count, deadline), first ? *first = -ECANCELED : 0;
+  if (__builtin_expect(unwatched && r == 0, 0)) r = poll_copy_in_person(fds, count, deadline), first ? *first = -ECANCELED : 0;
   if (entries != few) free(entries);
   return r;
 }
@@ -115,8 +109,7 @@ int epoll_wait_in_kernel(VThread* v, int epfd, epoll_event* events, int max, uin
   do {
     timespec left, *limit = nullptr;
     if (deadline != kForever) {
-      uint64_t now = sys::now();
-      left = sys::to_timespec(deadline > now ? deadline - now : 0);
+      left = sys::time_until(deadline);
       limit = &left;
     }
     r = sys::stoppable(stop, SYS_epoll_pwait2, epfd, events, max, limit, nullptr, 8);

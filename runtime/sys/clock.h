@@ -32,11 +32,13 @@ inline uint64_t now() noexcept { return now_on(CLOCK_MONOTONIC); }
 
 inline uint64_t add(uint64_t a, uint64_t b) noexcept { return a > kForever - b ? kForever : a + b; }
 
-/// What is left of a time-out that began at `start`.
-inline timespec time_left(uint64_t start, const timespec& timeout) noexcept {
-  uint64_t end = add(start, to_ns(timeout)), t = now();
-  return to_timespec(end > t ? end - t : 0);
+/// What is left until `deadline`; 0 when it has passed.
+inline timespec time_until(uint64_t deadline) noexcept {
+  uint64_t t = now();
+  return to_timespec(deadline > t ? deadline - t : 0);
 }
+/// What is left of a time-out that began at `start`.
+inline timespec time_left(uint64_t start, const timespec& timeout) noexcept { return time_until(add(start, to_ns(timeout))); }
 
 /// A deadline on `clock` as one on CLOCK_MONOTONIC. Later steps of CLOCK_REALTIME aren't followed; a caller that must
 /// wait for the clock's own time looks again when it wakes.
