@@ -321,7 +321,8 @@ void ReadinessReactor::dispatch(uint64_t data, uint32_t ready) noexcept {
       int r = later ? -EAGAIN : attempt(w);
       accepts |= r == kInPerson && w->call.opcode == IORING_OP_ACCEPT;
       // What stays ready without anything to receive (messages in the error queue) would be reported for ever.
-      if (r == -EAGAIN && !later && (ready & EPOLLERR) && w->call.opcode != IORING_OP_POLL_ADD) r = kInPerson;
+      // What MSG_WAITALL has taken of a stream already is the answer then: a call made anew would begin behind it.
+      if (r == -EAGAIN && !later && (ready & EPOLLERR) && w->call.opcode != IORING_OP_POLL_ADD) r = w->result ? w->result : kInPerson;
       if (r == -EAGAIN || r == -EINTR) {
         left |= w->events;
         continue;
